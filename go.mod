@@ -1,0 +1,5 @@
+module github.com/perdure/perdure
+
+go 1.26.0
+
+require github.com/jackc/pgx/v5 v5.12.0
