@@ -31,24 +31,24 @@ type Category uint8
 
 // The categories.
 const (
-	Unknown Category = iota
-	Connection
-	Timeout
-	Transient
-	Lock
-	Resource
-	Constraint
-	Syntax
-	Data
-	Permission
-	Configuration
-	Transaction
-	ReadOnly
-	Canceled
-	Shutdown
-	Internal
-	Foreign
-	Raised
+	CategoryUnknown Category = iota
+	CategoryConnection
+	CategoryTimeout
+	CategoryTransient
+	CategoryLock
+	CategoryResource
+	CategoryConstraint
+	CategorySyntax
+	CategoryData
+	CategoryPermission
+	CategoryConfiguration
+	CategoryTransaction
+	CategoryReadOnly
+	CategoryCanceled
+	CategoryShutdown
+	CategoryInternal
+	CategoryForeign
+	CategoryRaised
 )
 
 // Severity is how much an error should worry the people who run the database.
@@ -56,10 +56,10 @@ type Severity uint8
 
 // The severities, rising.
 const (
-	Low Severity = iota
-	Medium
-	High
-	Critical
+	SeverityLow Severity = iota
+	SeverityMedium
+	SeverityHigh
+	SeverityCritical
 )
 
 // Retry is the least that must be done again for a repeat to make sense.
@@ -67,11 +67,11 @@ type Retry uint8
 
 // The ways to repeat.
 const (
-	Never       Retry = iota // the same work fails the same way
-	Statement                // the statement alone may be sent again, outside a transaction
-	Transaction              // the whole transaction must be run again from BEGIN
-	Reconnect                // the session is gone: a new connection first
-	Wait                     // the server refused for now: come back later
+	RetryNever       Retry = iota // the same work fails the same way
+	RetryStatement                // the statement alone may be sent again, outside a transaction
+	RetryTransaction              // the whole transaction must be run again from BEGIN
+	RetryReconnect                // the session is gone: a new connection first
+	RetryWait                     // the server refused for now: come back later
 )
 
 // Effect says whether the one statement that failed may have happened. It never
@@ -80,7 +80,7 @@ type Effect uint8
 
 // The effects.
 const (
-	None          Effect = iota // refused or rolled back
+	EffectNone    Effect = iota // refused or rolled back
 	EffectUnknown               // it may have happened
 )
 
