@@ -51,7 +51,7 @@ func (c Config) Ceiling(attempt int) time.Duration {
 // uniform maps 64 random bits onto the whole nanoseconds in [0, ceiling] by
 // the high half of a product, which needs neither division nor floating point
 // (Lemire, "Fast Random Integer Generation in an Interval", 2019; without his
-// rejection step the bias is below 2⁻²⁹ even for a ceiling of an hour).
+// rejection step the bias is below 2⁻²² for a ceiling of an hour).
 func uniform(ceiling time.Duration, random uint64) time.Duration {
 	hi, _ := bits.Mul64(random, uint64(ceiling)+1)
 	return time.Duration(hi)
