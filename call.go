@@ -229,7 +229,9 @@ func (c *call) judge(j Judgement, err error, took time.Duration, timedOut bool) 
 
 // interrupted reports whether the end of a context may be what the verdict
 // tells of: it carries no SQLSTATE, or that of a cancelled statement.
-func interrupted(v pgerr.Verdict) bool { return v.SQLState == "" || v.SQLState == sqlStateQueryCanceled }
+func interrupted(v pgerr.Verdict) bool {
+	return v.SQLState == "" || v.SQLState == sqlStateQueryCanceled
+}
 
 const sqlStateQueryCanceled = "57014"
 

@@ -27,16 +27,16 @@ type Reason uint8
 
 // The reasons. The zero Reason is that of a call that did not give up.
 const (
-	reasonNone            Reason = iota
-	ReasonExhausted              // all attempts failed
-	ReasonElapsed                // Policy.MaxElapsed ran out
-	ReasonDeadline               // no repeat fits before the context's deadline
-	ReasonBudget                 // the retry budget could not pay
-	ReasonBreakerOpen            // a breaker is open, and the call does not park (any longer)
-	ReasonNotRetryable           // a later attempt met an error that no repeat can help
-	ReasonNotIdempotent          // the error could be repeated, the operation may not
-	ReasonOutcomeUnknown         // it cannot be known whether the work was committed
-	ReasonCanceled               // the caller's context ended
+	reasonNone           Reason = iota
+	ReasonExhausted             // all attempts failed
+	ReasonElapsed               // Policy.MaxElapsed ran out
+	ReasonDeadline              // no repeat fits before the context's deadline
+	ReasonBudget                // the retry budget could not pay
+	ReasonBreakerOpen           // a breaker is open, and the call does not park (any longer)
+	ReasonNotRetryable          // a later attempt met an error that no repeat can help
+	ReasonNotIdempotent         // the error could be repeated, the operation may not
+	ReasonOutcomeUnknown        // it cannot be known whether the work was committed
+	ReasonCanceled              // the caller's context ended
 	reasonCount
 )
 
@@ -116,17 +116,15 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Unwrap returns the last error of the operation and, if that ended the call,
-// the sentinel or the cause of the context.
-func (e *Error) Unwrap() []error {
-	switch {
-	case e.cause == nil:
-		return []error{e.Err}
-	case e.Err == nil:
-		return []error{e.cause}
-	}
-	return []error{e.Err, e.cause}
-}
+// Unwrap returns the last error of the operation.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether target is the sentinel, or in the cause of the context,
+// that ended the call beside Err.
+func (e *Error) Is(target error) bool { return e.cause != nil && errors.Is(e.cause, target) }
+
+// As finds target in the cause of the context that ended the call beside Err.
+func (e *Error) As(target any) bool { return e.cause != nil && errors.As(e.cause, target) }
 
 // safeText is the text of err, or the name of its condition if the server's
 // message may hold data.

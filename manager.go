@@ -26,7 +26,7 @@ type Manager struct {
 	prober     prober
 	hooks      atomic.Pointer[Hooks]
 	parked     atomic.Int64
-	overflowed atomic.Uint64 // calls that ran as "other"
+	overflowed atomic.Uint64   // calls that ran as "other"
 	life       context.Context // of the Manager's own goroutines, not of any call; Close ends it
 	end        context.CancelCauseFunc
 	closing    atomic.Bool
