@@ -162,7 +162,8 @@ func (c *call) park(g *gate) (breaker.Permit, error) {
 	began := c.m.now()
 	c.tellParked(g.name, 0)
 	got, err := g.wait(c.ctx, c.p.Park-c.parked)
-	waited := c.m.now() - began
+	c.at = c.m.now()
+	waited := c.at - began
 	c.parked += waited
 	c.o.stats.troubled().park(waited)
 	c.tellReleased(g.name, waited)

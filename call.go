@@ -75,7 +75,7 @@ func (m *Manager) run(ctx context.Context, op *Op, b body) error {
 	took := m.now() - start
 	if err != nil {
 		m.slow.calls.Add(1)
-		c := call{m: m, ctx: ctx, op: *op, o: o, p: p, start: start, attempts: 1}
+		c := call{m: m, ctx: ctx, op: *op, o: o, p: p, start: start, at: start + took, attempts: 1}
 		return c.repeat(b, permit, j, err, took, false)
 	}
 	permit.success(took)
@@ -132,8 +132,9 @@ type call struct {
 	o        *operation
 	p        *Policy
 	start    time.Duration
-	attempts int // begun
-	free     int // of these, those that cost nothing: the database was down, and the call parked
+	at       time.Duration // the clock, as of the last thing that took time
+	attempts int           // begun
+	free     int           // of these, those that cost nothing: the database was down, and the call parked
 	parked   time.Duration
 	id       string // the correlation ID, made when first needed
 	last     error  // of the last attempt
@@ -151,6 +152,7 @@ func (c *call) runSlowly(b body, permit permit, refused *gate) error {
 		return c.refuse(refused)
 	}
 	c.start = c.m.now()
+	c.at = c.start
 	if refused != nil {
 		var err error
 		if permit, err = c.admit(); err != nil {
@@ -177,10 +179,10 @@ func (c *call) attempt(b body, permit permit) (j Judgement, err error, took time
 		ctx, cancel = context.WithTimeout(ctx, c.p.AttemptTimeout)
 		defer cancel()
 	}
-	start := c.m.now()
+	start := c.at
 	j, err = attempt(ctx, b, c.attempts, c.o, permit)
-	took = c.m.now() - start
-	return j, err, took, err != nil && ctx.Err() != nil && c.ctx.Err() == nil
+	c.at = c.m.now()
+	return j, err, c.at - start, err != nil && ctx.Err() != nil && c.ctx.Err() == nil
 }
 
 // repeat takes a failed attempt and goes on until the call succeeds or there
@@ -214,7 +216,7 @@ func (c *call) judge(j Judgement, err error, took time.Duration, timedOut bool) 
 	if v == (pgerr.Verdict{}) {
 		v, after = c.m.classify(err)
 	}
-	if inner, ok := errors.AsType[*Error](err); ok && inner.manager == c.m {
+	if inner := c.m.own(err); inner != nil {
 		// The innermost guard has repeated and reported: nothing is left to do.
 		v = inner.Verdict
 		v.Retry, v.Trips = pgerr.RetryNever, pgerr.ScopeNone
@@ -225,6 +227,15 @@ func (c *call) judge(j Judgement, err error, took time.Duration, timedOut bool) 
 	}
 	c.last, c.verdict = err, v
 	return after
+}
+
+// own returns the error of m that err is or wraps, or nil.
+func (m *Manager) own(err error) *Error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.manager != m {
+		return nil
+	}
+	return e
 }
 
 // interrupted reports whether the end of a context may be what the verdict
@@ -320,12 +331,12 @@ func (c *call) wait(after time.Duration) Reason {
 	if limit := c.p.attempts(c.verdict); limit > 0 && used >= limit {
 		return ReasonExhausted
 	}
-	elapsed := c.m.now() - c.start - c.parked
+	elapsed := c.at - c.start - c.parked
 	delay := max(c.p.delays(c.verdict).Delay(used-1, rand.Uint64()), after)
 	if c.p.MaxElapsed > 0 && elapsed+delay > c.p.MaxElapsed {
 		return ReasonElapsed
 	}
-	if deadline, ok := c.ctx.Deadline(); ok {
+	if deadline, ok := c.ctx.Deadline(); ok { // a wait that cannot end in time is not begun
 		usual, _ := c.o.stats.first.quantile(0.5)
 		if time.Until(deadline) < delay+usual {
 			return ReasonDeadline
@@ -345,6 +356,7 @@ func (c *call) sleep(d time.Duration) Reason {
 	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
+	defer func() { c.at = c.m.now() }()
 	select {
 	case <-timer.C:
 		return reasonNone

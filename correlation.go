@@ -2,7 +2,7 @@ package perdure
 
 import (
 	"context"
-	"crypto/rand"
+	"math/rand/v2"
 )
 
 type correlationKey struct{}
@@ -20,11 +20,24 @@ func CorrelationID(ctx context.Context) string {
 	return id
 }
 
-// correlationID returns the context's id or a new one of 26 random characters
-// (130 bits: never the same twice).
+const (
+	correlationLen      = 26
+	correlationAlphabet = "0123456789abcdefghjkmnpqrstvwxyz" // Crockford's base 32: no i, l, o, u
+)
+
+// correlationID returns the context's id, or a new one of 26 characters with
+// 128 random bits. It identifies, it does not protect: the runtime's generator
+// is enough.
 func correlationID(ctx context.Context) string {
 	if id := CorrelationID(ctx); id != "" {
 		return id
 	}
-	return rand.Text()
+	var id [correlationLen]byte
+	hi, lo := rand.Uint64(), rand.Uint64()
+	for i := range id {
+		id[i] = correlationAlphabet[lo&31]
+		lo = lo>>5 | hi<<59
+		hi >>= 5
+	}
+	return string(id[:])
 }

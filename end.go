@@ -22,13 +22,13 @@ func (c *call) succeed(p permit, took time.Duration) error {
 	c.m.slow.answers.Add(1)
 	c.m.slow.successes.Add(1)
 	p.success(took)
-	elapsed := c.m.now() - c.start
+	elapsed := c.at - c.start
 	if c.attempts == 1 && c.parked == 0 {
 		c.o.stats.first.add(took)
 	} else {
 		t := c.o.stats.troubled()
 		t.attempts.add(took)
-		t.end(c.m.now(), elapsed, c.attempts, true, reasonNone)
+		t.end(c.at, elapsed, c.attempts, true, reasonNone)
 	}
 	h := c.m.hooks.Load()
 	if h.AttemptEnd != nil {
@@ -113,7 +113,7 @@ func (c *call) untouched() error {
 func (c *call) fail(e *Error) error {
 	e.Op = c.op.Name
 	e.Attempts = c.attempts
-	e.Elapsed = c.m.now() - c.start
+	e.Elapsed = c.at - c.start
 	e.Verdict = c.verdict
 	e.CorrelationID = c.correlation()
 	e.Err = c.last
@@ -127,11 +127,11 @@ func (c *call) fail(e *Error) error {
 
 // ended counts a call that failed, and tells of it.
 func (c *call) ended(err error, reason Reason) {
-	now := c.m.now()
-	c.o.stats.troubled().end(now, now-c.start, c.attempts, false, reason)
+	elapsed := c.at - c.start
+	c.o.stats.troubled().end(c.at, elapsed, c.attempts, false, reason)
 	if h := c.m.hooks.Load().CallEnd; h != nil {
 		h(c.ctx, CallEvent{
-			Op: c.op.Name, Attempts: c.attempts, Elapsed: now - c.start, Parked: c.parked,
+			Op: c.op.Name, Attempts: c.attempts, Elapsed: elapsed, Parked: c.parked,
 			Reason: reason, Err: err, Verdict: c.verdict, CorrelationID: c.correlation(),
 		})
 	}
@@ -156,7 +156,7 @@ const (
 // budget can pay; that keeps the budget's bound and loses no batch work.
 func (c *call) pay() Reason {
 	cost := price(c.verdict)
-	if c.m.budget.pay(c.m.now(), cost) {
+	if c.m.budget.pay(c.at, cost) {
 		return reasonNone
 	}
 	waits := c.p.Park > c.parked
@@ -166,19 +166,19 @@ func (c *call) pay() Reason {
 	if !waits {
 		return ReasonBudget
 	}
-	began := c.m.now()
+	began := c.at
 	c.tellParked("budget", 0)
 	reason := ReasonBudget
-	for step := budgetFirstPause; c.parked+c.m.now()-began < c.p.Park; step = min(2*step, budgetLastPause) {
+	for step := budgetFirstPause; c.parked+c.at-began < c.p.Park; step = min(2*step, budgetLastPause) {
 		if reason = c.sleep(step/2 + rand.N(step)); reason != reasonNone {
 			break
 		}
-		if c.m.budget.pay(c.m.now(), cost) {
+		if c.m.budget.pay(c.at, cost) {
 			break
 		}
 		reason = ReasonBudget
 	}
-	waited := c.m.now() - began
+	waited := c.at - began
 	c.parked += waited
 	c.o.stats.troubled().park(waited)
 	c.tellReleased("budget", waited)
