@@ -77,7 +77,7 @@ func (e *evidence) verdict() Verdict {
 		effect = EffectUnknown
 	}
 	switch {
-	case e.code != "":
+	case e.server.SQLState != "":
 		return e.serverVerdict()
 	case e.has(canceled):
 		if !e.has(unreached) {
@@ -105,7 +105,7 @@ func (e *evidence) verdict() Verdict {
 // serverVerdict judges by the code that was found. Context errors beside it
 // take nothing away from what the server said; a lost connection does.
 func (e *evidence) serverVerdict() Verdict {
-	v := ClassifyFields(Fields{SQLState: e.code})
+	v := e.server
 	if v.SQLState == "57014" && e.has(canceled) {
 		v.Category, v.Severity, v.Retry, v.Trips = CategoryCanceled, SeverityLow, RetryNever, ScopeNone
 	}

@@ -36,7 +36,7 @@ const maxErrors = 1000
 
 // evidence is what a walk over an error tree has found.
 type evidence struct {
-	code    string // the deciding SQLSTATE, or ""
+	server  Verdict // on the deciding SQLSTATE; without one, SQLState is ""
 	found   facts
 	visited int
 }
@@ -51,10 +51,9 @@ func (e *evidence) collect(err error, dialling bool) {
 		if e.visited++; e.visited > maxErrors || isNilPointer(err) {
 			return
 		}
-		if s, ok := err.(interface{ SQLState() string }); ok { //nolint:errorlint // this is the unwrapping loop
-			e.addCode(s.SQLState())
-		}
 		switch known := err.(type) { //nolint:errorlint // this is the unwrapping loop
+		case interface{ SQLState() string }:
+			e.addCode(known.SQLState())
 		case *url.Error, *fs.PathError:
 			return
 		case *net.OpError:
@@ -80,10 +79,11 @@ func (e *evidence) addCode(code string) {
 	if !isSQLState(code) {
 		return
 	}
-	if e.code == "" || e.code == "25P02" {
-		e.code = code
+	v := ClassifyFields(Fields{SQLState: code})
+	if e.server.SQLState == "" || e.server.SQLState == "25P02" {
+		e.server = v
 	}
-	if ClassifyFields(Fields{SQLState: code}).Effect == EffectUnknown {
+	if v.Effect == EffectUnknown {
 		e.found |= doubted
 	}
 }
