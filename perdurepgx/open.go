@@ -38,7 +38,9 @@ type DB struct {
 	resolver   resolver
 
 	closeOnce  sync.Once
-	closed     chan struct{}
+	life       context.Context //nolint:containedctx // of what db runs in the background
+	closed     <-chan struct{}
+	end        context.CancelFunc
 	background sync.WaitGroup
 }
 
@@ -59,24 +61,28 @@ func Open(ctx context.Context, pool *pgxpool.Config, m *perdure.Manager, cfg Con
 		return nil, fmt.Errorf("perdurepgx: %w", err)
 	}
 	db := &DB{
-		cfg: cfg.withDefaults(), m: m, base: pool.Copy(), start: time.Now(), closed: make(chan struct{}),
+		cfg: cfg.withDefaults(), m: m, base: pool.Copy(), start: time.Now(),
 		ops: make(map[string]perdure.Op, len(cfg.Ops)),
 	}
 	for _, op := range cfg.Ops {
 		db.ops[op.Name] = op
 	}
 	db.resolver.db = db
+	db.life, db.end = context.WithCancel(context.WithoutCancel(ctx))
+	db.closed = db.life.Done()
 	if !db.cfg.Standbys && len(db.base.ConnConfig.Fallbacks) > 0 && db.base.ConnConfig.ValidateConnect == nil {
 		// With a list of hosts to choose from, a standby is not chosen for writes.
 		db.base.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	p, err := pgxpool.NewWithConfig(ctx, db.wiredConfig())
 	if err != nil {
+		db.end()
 		return nil, err
 	}
 	db.pool = p
 	if err := m.SetProbe(db.probe); err != nil {
 		p.Close()
+		db.end()
 		return nil, err
 	}
 	db.unhook = m.AddHooks(perdure.Hooks{BreakerChange: db.drain})
@@ -168,7 +174,7 @@ func (db *DB) Close() {
 	db.closeOnce.Do(func() {
 		db.unhook()
 		db.pool.Close()
-		close(db.closed)
+		db.end()
 		db.background.Wait()
 	})
 }
