@@ -3,14 +3,13 @@ package arch
 import (
 	"go/ast"
 	"go/types"
+	"slices"
 )
 
-// Source checks what the Go files must not do: no init function, no panic and no
-// package-level sleep outside of what the language forces, no skipped test.
-//
-// A panic is refused outside tests, a time.Sleep everywhere (tests wait on a
-// channel, or advance the clock of a synctest bubble with a timer), a skip
-// everywhere except on a *rapid.T, where it discards one drawn input.
+// Source checks what Go files must not do. Refused are init functions, panics
+// outside tests, time.Sleep everywhere (tests wait on a channel, or advance the
+// clock of a synctest bubble with a timer), and skipped tests; a skip on a
+// *rapid.T is none, it discards one drawn input.
 func (t *Tree) Source() []Finding {
 	var out []Finding
 	for _, f := range t.files {
@@ -99,8 +98,8 @@ func (c *checker) typeOf(x ast.Expr) string {
 	if !ok {
 		return ""
 	}
-	for i := len(c.scopes) - 1; i >= 0; i-- {
-		for _, field := range c.scopes[i].List {
+	for _, scope := range slices.Backward(c.scopes) {
+		for _, field := range scope.List {
 			for _, name := range field.Names {
 				if name.Name == id.Name {
 					return types.ExprString(field.Type)

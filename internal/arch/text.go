@@ -32,7 +32,7 @@ func (t *Tree) Lengths(limit int) []Finding {
 // exist on one machine only.
 func (t *Tree) Markers() []Finding {
 	// The words are put together here so that this file does not find itself.
-	note := regexp.MustCompile(`\b(` + strings.Join([]string{"TO" + "DO", "FIX" + "ME", "X" + "XX"}, "|") + `)\b`)
+	note := regexp.MustCompile(`(^|[\s/*#;<"])(` + strings.Join([]string{"TO" + "DO", "FIX" + "ME", "X" + "XX"}, "|") + `)\b`)
 	place := regexp.MustCompile(`(^|[^\w./-])/` + `work/|\.\./` + `shared\b|/tmp/` + `bash_jobs`)
 	host := regexp.MustCompile(`\b(proxy\.` + `golang\.org|deb\.` + `debian\.org|registry\.` + `npmjs\.org)\b`)
 	rules := []struct {
