@@ -129,7 +129,7 @@ unpack_apt() {
 	rm -rf .tools/pg.new
 	mkdir -p .tools/pg.new/deb .tools/pg.new/root .tools/pg.new/bin
 	# shellcheck disable=SC2086 # package names have no blanks, and one argument each is wanted
-	(cd .tools/pg.new/deb && apt-get download -q $packages >&2) || return 1
+	(cd .tools/pg.new/deb && apt-get download -qq $packages >&2) || return 1
 	for deb in .tools/pg.new/deb/*.deb; do
 		dpkg-deb -x "$deb" .tools/pg.new/root || return 1
 	done
