@@ -22,16 +22,16 @@ test: setup check ## all that must be green: set-up, then check
 check: vet lint tidy arch race ## vet, lint, tidy, architecture, race tests
 
 race: ## tests of all modules under the race detector
-	@$(PG) $(EACH) go test -race -timeout 30m ./...
+	@$(PG) $(EACH) go test -race -count=1 -timeout 30m ./...
 
 arch: ## allowed imports, file lengths, what must never be written
-	@go test ./internal/arch
+	@go test -count=1 ./internal/arch
 
 vet: ## go vet on all modules
 	@$(EACH) go vet ./...
 
-lint: ## golangci-lint on all modules (its first build takes minutes, later ones none)
-	@$(TOOL) golangci-lint version >/dev/null
+lint: ## golangci-lint on all modules
+	@echo 'golangci-lint: its first build takes minutes' >&2; $(TOOL) golangci-lint version
 	@$(EACH) env $(TOOL) golangci-lint run
 
 tidy: ## fail when a go.mod or go.sum is not tidy

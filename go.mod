@@ -2,6 +2,7 @@ module github.com/perdure/perdure
 
 go 1.26.0
 
-require github.com/jackc/pgx/v5 v5.12.0
-
-require github.com/google/go-cmp v0.7.0 // indirect
+require (
+	github.com/google/go-cmp v0.7.0
+	github.com/jackc/pgx/v5 v5.12.0
+)

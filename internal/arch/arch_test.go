@@ -52,6 +52,10 @@ func TestNestedModulesBuildWithoutTheWorkspace(t *testing.T) {
 	none(t, load(t).Nested())
 }
 
+func TestEveryModuleIsTested(t *testing.T) {
+	none(t, load(t).Workspace())
+}
+
 func TestEachDirectDependencyIsExplained(t *testing.T) {
 	none(t, load(t).Dependencies())
 }

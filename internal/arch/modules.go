@@ -51,6 +51,32 @@ func (t *Tree) Nested() []Finding {
 	return out
 }
 
+// Workspace checks that go.work names every module but the tools', whose versions
+// must not mix with the library's: a module that it forgets is never tested.
+func (t *Tree) Workspace() []Finding {
+	work, ok := t.find("go.work")
+	if !ok {
+		return []Finding{{"go.work", 0, "missing"}}
+	}
+	named := map[string]bool{}
+	for word := range strings.FieldsSeq(work.text) {
+		named[path.Clean(word)] = true
+	}
+	var out []Finding
+	for _, f := range t.files {
+		if path.Base(f.name) != "go.mod" {
+			continue
+		}
+		switch dir := f.dir(); {
+		case dir == "tools" && named[dir]:
+			out = append(out, Finding{work.name, 0, "must not use " + dir})
+		case dir != "tools" && !named[dir]:
+			out = append(out, Finding{work.name, 0, "does not use " + dir})
+		}
+	}
+	return out
+}
+
 // Dependencies checks that each direct dependency and each tool of each go.mod
 // has a line in docs/dependencies.md that names it in backquotes.
 func (t *Tree) Dependencies() []Finding {

@@ -33,6 +33,15 @@ func TestNested(t *testing.T) {
 	)
 }
 
+func TestWorkspace(t *testing.T) {
+	check(t, parse(t, nil).Workspace(), "go.work: missing")
+	modules := map[string]string{"go.mod": "module m\n", "bench/go.mod": "module b\n", "tools/go.mod": "module t\n"}
+	modules["go.work"] = "go 1.26.0\n\nuse (\n\t.\n\t./bench\n)\n"
+	check(t, parse(t, modules).Workspace())
+	modules["go.work"] = "go 1.26.0\n\nuse .\n\nuse ./tools\n"
+	check(t, parse(t, modules).Workspace(), "go.work: does not use bench", "go.work: must not use tools")
+}
+
 func TestDependencies(t *testing.T) {
 	const (
 		pgx  = "github.com/jackc/pgx/v5"
