@@ -74,9 +74,10 @@ func (c BudgetConfig) withDefaults() BudgetConfig {
 
 // price is what a repeat after v costs; zero: it is exempt.
 func price(v pgerr.Verdict) float64 {
-	switch v.Category { //nolint:exhaustive // the rest costs the same
-	case pgerr.CategoryTransient, pgerr.CategoryLock:
+	if contended(v) {
 		return 0
+	}
+	switch v.Category { //nolint:exhaustive // the rest costs the same
 	case pgerr.CategoryConnection, pgerr.CategoryShutdown, pgerr.CategoryTimeout, pgerr.CategoryReadOnly:
 		return priceConnection
 	case pgerr.CategoryResource:
