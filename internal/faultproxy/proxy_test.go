@@ -3,6 +3,7 @@ package faultproxy_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -228,3 +229,5 @@ func TestStartupFaults(t *testing.T) {
 		})
 	}
 }
+
+func itoa(pid uint32) string { return strconv.FormatUint(uint64(pid), 10) }

@@ -15,6 +15,7 @@ import (
 func backendPID(conn *pgx.Conn) int { return int(conn.PgConn().PID()) }
 
 func TestSmartStopWaitsForClients(t *testing.T) {
+	t.Parallel()
 	c := pgclustertest.New(t, pgcluster.Config{})
 	conn := unfinished(t, c)
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 200*time.Millisecond, errors.New("waited enough"))
@@ -34,6 +35,7 @@ func TestSmartStopWaitsForClients(t *testing.T) {
 }
 
 func TestKillKeepsWhatWasCommitted(t *testing.T) {
+	t.Parallel()
 	c := pgclustertest.New(t, pgcluster.Config{})
 	for range 3 {
 		conn := unfinished(t, c)
@@ -54,6 +56,7 @@ func TestKillKeepsWhatWasCommitted(t *testing.T) {
 }
 
 func TestKillEndsABackendThatDoesNotNotice(t *testing.T) {
+	t.Parallel()
 	c := pgclustertest.New(t, pgcluster.Config{})
 	conn := connect(t, c.URL("postgres"))
 	done := make(chan error, 1)
@@ -91,6 +94,7 @@ func ask(t *testing.T, c *pgcluster.Cluster, sql string) int {
 }
 
 func TestKillBackendCrashesTheServer(t *testing.T) {
+	t.Parallel()
 	c := pgclustertest.New(t, pgcluster.Config{})
 	victim, other := unfinished(t, c), connect(t, c.URL("postgres"))
 	postmaster := c.PID()
@@ -130,6 +134,7 @@ func TestKillBackendCrashesTheServer(t *testing.T) {
 }
 
 func TestFrozenServerIsSilent(t *testing.T) {
+	t.Parallel()
 	c := pgclustertest.New(t, pgcluster.Config{})
 	conn := connect(t, c.URL("postgres"))
 	if err := c.Freeze(); err != nil {
@@ -162,6 +167,7 @@ func TestFrozenServerIsSilent(t *testing.T) {
 }
 
 func TestFrozenServerCanBeEnded(t *testing.T) {
+	t.Parallel()
 	c := pgclustertest.New(t, pgcluster.Config{})
 	for name, end := range map[string]func() error{
 		"kill":      c.Kill,
@@ -186,6 +192,7 @@ func TestFrozenServerCanBeEnded(t *testing.T) {
 }
 
 func TestFreezeOneBackend(t *testing.T) {
+	t.Parallel()
 	c := pgclustertest.New(t, pgcluster.Config{})
 	conn, other := connect(t, c.URL("postgres")), connect(t, c.URL("postgres"))
 	if err := c.FreezeBackend(backendPID(conn)); err != nil {
@@ -211,6 +218,7 @@ func TestFreezeOneBackend(t *testing.T) {
 }
 
 func TestUserWithPassword(t *testing.T) {
+	t.Parallel()
 	c := pgclustertest.New(t, pgcluster.Config{})
 	const name, password = `odd "user"`, `it's \ secret`
 	if err := c.AddUser(t.Context(), name, password); err != nil {

@@ -11,6 +11,7 @@ import (
 )
 
 func TestReplicaNameIsChecked(t *testing.T) {
+	t.Parallel()
 	c := pgclustertest.New(t, pgcluster.Config{})
 	if _, err := c.Replica(t.Context(), pgcluster.ReplicaConfig{Name: "it's"}); err == nil {
 		t.Error("Replica with a quote in its name succeeded")
@@ -18,6 +19,7 @@ func TestReplicaNameIsChecked(t *testing.T) {
 }
 
 func TestAsynchronousReplica(t *testing.T) {
+	t.Parallel()
 	primary := pgclustertest.New(t, pgcluster.Config{})
 	replica := pgclustertest.Replica(t, primary, pgcluster.ReplicaConfig{})
 	conn := unfinished(t, primary)
@@ -60,6 +62,7 @@ func TestAsynchronousReplica(t *testing.T) {
 }
 
 func TestSynchronousReplica(t *testing.T) {
+	t.Parallel()
 	primary := pgclustertest.New(t, pgcluster.Config{})
 	first := pgclustertest.Replica(t, primary, pgcluster.ReplicaConfig{Name: "one", Synchronous: true})
 	second := pgclustertest.Replica(t, primary, pgcluster.ReplicaConfig{Name: "two", Synchronous: true})
