@@ -85,7 +85,9 @@ func TestOnceRunsOnce(t *testing.T) {
 	t.Parallel()
 	b, proxy := through(t, perdure.Config{}, perdurepgx.Config{})
 	work := func(id int) func(context.Context, pgx.Tx) (string, error) {
-		return func(ctx context.Context, tx pgx.Tx) (string, error) { return "it's done \\ 'twice'", insert(id)(ctx, tx) }
+		return func(ctx context.Context, tx pgx.Tx) (string, error) {
+			return "it's done \\ 'twice'", insert(id)(ctx, tx)
+		}
 	}
 	_, err := perdurepgx.Once(t.Context(), b.DB, opLoad, "k", work(1))
 	if err == nil {
