@@ -5,6 +5,7 @@ package torture
 import (
 	"flag"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,7 +51,15 @@ func TestTorture(t *testing.T) {
 	}
 }
 
-var isCommit = faultproxy.Contains("commit") //nolint:gochecknoglobals // plain data
+// isCommit matches the COMMIT of a piece of work, isResolver the question of the resolver.
+func isCommit(sql string) bool {
+	return strings.HasSuffix(strings.ToLower(sql), "commit") && !isResolver(sql)
+}
+
+func isResolver(sql string) bool {
+	return faultproxy.Contains("perdure.resolve(")(sql) || faultproxy.Contains("pg_xact_status(")(sql) ||
+		faultproxy.Contains("emit_message")(sql)
+}
 
 // commitFaults are the ways in which a COMMIT or its reply is lost.
 func commitFaults(chance float64) []faultproxy.Rule {
@@ -71,6 +80,16 @@ func commitFaults(chance float64) []faultproxy.Rule {
 	}
 	for i := range rules {
 		rules[i].Probability = chance
+	}
+	// The resolver is no better off than others, but it is one of many.
+	question := faultproxy.Match{Message: faultproxy.Query, Text: isResolver}
+	for _, r := range []faultproxy.Rule{
+		{Name: "resolver's question kept back", Match: question, Action: faultproxy.RST},
+		{Name: "resolver's question sent, RST", Match: question, When: faultproxy.After, Action: faultproxy.RST},
+		{Name: "resolver's question swallowed", Match: question, Action: faultproxy.BlackHole, Side: faultproxy.ServerSide, Hold: hold},
+	} {
+		r.Probability = chance / 5
+		rules = append(rules, r)
 	}
 	return rules
 }
@@ -94,7 +113,7 @@ func cuts(t *testing.T, method perdurepgx.Outcome, want int) {
 	for name, n := range proxy.Stats().Faults {
 		t.Logf("%6d × %s", n, name)
 	}
-	l.finish(t, c.URL("postgres"), perdurepgx.Token == method)
+	l.finish(t, c.URL("postgres"), method == perdurepgx.Token)
 }
 
 func kills(t *testing.T, method perdurepgx.Outcome, want int) {
