@@ -18,11 +18,11 @@ import (
 )
 
 // testFaults provokes what takes a server of one's own, to starve or to break.
-func testFaults(t *testing.T, p *provoked) {
-	t.Run("a starved server", func(t *testing.T) { testStarved(t, p) })
-	t.Run("a dying server", func(t *testing.T) { testDying(t, p) })
-	t.Run("a standby", func(t *testing.T) { testStandby(t, p) })
-	t.Run("broken files", func(t *testing.T) { testBrokenFiles(t, p) })
+func (p *provoked) testFaults(t *testing.T) {
+	t.Run("a starved server", p.testStarved)
+	t.Run("a dying server", p.testDying)
+	t.Run("a standby", p.testStandby)
+	t.Run("broken files", p.testBrokenFiles)
 }
 
 // fewSlots leaves four connections to those who are no superusers.
@@ -32,7 +32,7 @@ func fewSlots() map[string]string {
 	}
 }
 
-func testStarved(t *testing.T, p *provoked) {
+func (p *provoked) testStarved(t *testing.T) {
 	cluster := own(t, fewSlots())
 	conn := connect(t, cluster.URL("postgres"))
 	p.expect(t, "53200", exec(t, conn, `select pg_advisory_xact_lock(n) from generate_series(1, 100000) n`))
@@ -49,7 +49,7 @@ func testStarved(t *testing.T, p *provoked) {
 	must(t, conn, `select 1`) // it says nothing about connections already open
 }
 
-func testDying(t *testing.T, p *provoked) {
+func (p *provoked) testDying(t *testing.T) {
 	cluster := own(t, nil)
 	cfg, err := pgx.ParseConfig(cluster.URL("postgres"))
 	if err != nil {
@@ -150,7 +150,7 @@ func refusal(t *testing.T, cluster *pgcluster.Cluster) error {
 	}
 }
 
-func testStandby(t *testing.T, p *provoked) {
+func (p *provoked) testStandby(t *testing.T) {
 	primary := own(t, nil)
 	must(t, connect(t, primary.URL("postgres")), `create table t (a int)`)
 	standby := pgclustertest.Replica(t, primary, pgcluster.ReplicaConfig{})
@@ -167,7 +167,7 @@ func testStandby(t *testing.T, p *provoked) {
 
 // testBrokenFiles writes into the server's files while it is down: over the
 // header of a table's page, and into that of an index.
-func testBrokenFiles(t *testing.T, p *provoked) {
+func (p *provoked) testBrokenFiles(t *testing.T) {
 	cluster := own(t, nil)
 	conn := connect(t, cluster.URL("postgres"))
 	must(t, conn, `create table torn (a int)`, `insert into torn values (1)`,

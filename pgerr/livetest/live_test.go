@@ -42,11 +42,11 @@ func (p *provoked) add(code string) {
 // TestVerdictsOnALiveServer runs everything and then counts.
 func TestVerdictsOnALiveServer(t *testing.T) {
 	p := &provoked{codes: map[string]bool{}}
-	t.Run("statements", func(t *testing.T) { testStatements(t, p) })
-	t.Run("sessions", func(t *testing.T) { testSessions(t, p) })
-	t.Run("protocol", func(t *testing.T) { testProtocol(t, p) })
-	t.Run("remote", func(t *testing.T) { testRemote(t, p) })
-	t.Run("faults", func(t *testing.T) { testFaults(t, p) })
+	t.Run("statements", p.testStatements)
+	t.Run("sessions", p.testSessions)
+	t.Run("protocol", p.testProtocol)
+	t.Run("remote", p.testRemote)
+	t.Run("faults", p.testFaults)
 	t.Logf("%d distinct codes provoked", len(p.codes))
 	if len(p.codes) < minCodes {
 		t.Errorf("%d distinct codes were provoked, want at least %d", len(p.codes), minCodes)

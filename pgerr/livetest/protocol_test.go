@@ -12,7 +12,7 @@ import (
 )
 
 // testProtocol provokes what takes the extended protocol or COPY.
-func testProtocol(t *testing.T, p *provoked) {
+func (p *provoked) testProtocol(t *testing.T) {
 	url := pgclustertest.Database(t, server.Cluster(t))
 	must(t, connect(t, url), `create table t (a int, b int)`, `insert into t values (1, 2)`)
 

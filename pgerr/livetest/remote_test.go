@@ -10,7 +10,7 @@ import (
 
 // testRemote provokes errors that speak of another server. The other server is
 // this one, by a loopback connection, or a port where nobody listens.
-func testRemote(t *testing.T, p *provoked) {
+func (p *provoked) testRemote(t *testing.T) {
 	cluster := server.Cluster(t)
 	url := pgclustertest.Database(t, cluster)
 	conn := connect(t, url)

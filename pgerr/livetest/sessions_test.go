@@ -33,7 +33,7 @@ const (
 )
 
 // testSessions provokes what takes two sessions.
-func testSessions(t *testing.T, p *provoked) {
+func (p *provoked) testSessions(t *testing.T) {
 	cluster := server.Cluster(t)
 	url := pgclustertest.Database(t, cluster)
 	admin := connect(t, url)

@@ -174,7 +174,7 @@ func conditions() []statement {
 	}
 }
 
-func testStatements(t *testing.T, p *provoked) {
+func (p *provoked) testStatements(t *testing.T) {
 	url := pgclustertest.Database(t, server.Cluster(t))
 	must(t, connect(t, url), schema...)
 	for _, c := range append(conditions(), deviceConditions()...) {
