@@ -19,10 +19,33 @@ import (
 
 // testFaults provokes what takes a server of one's own, to starve or to break.
 func (p *provoked) testFaults(t *testing.T) {
+	t.Run("refused at connect", p.testRefused)
 	t.Run("a starved server", p.testStarved)
 	t.Run("a dying server", p.testDying)
 	t.Run("a standby", p.testStandby)
 	t.Run("broken files", p.testBrokenFiles)
+}
+
+func (p *provoked) testRefused(t *testing.T) {
+	cluster := own(t, nil)
+	must(t, connect(t, cluster.URL("postgres")), `create role one login connection limit 1`)
+	if err := cluster.AddUser(t.Context(), "guarded", "right"); err != nil {
+		t.Fatal(err)
+	}
+	connect(t, cluster.UserURL("guarded", "right", "postgres"))
+	connect(t, cluster.UserURL("one", "", "postgres"))
+	for _, c := range []struct{ code, url string }{
+		{"28000", cluster.UserURL("nobody", "", "postgres")},
+		{"28P01", cluster.UserURL("guarded", "wrong", "postgres")},
+		{"3D000", cluster.URL("nosuch")},
+		{"53300", cluster.UserURL("one", "", "postgres")}, // the role's limit
+	} {
+		_, err := pgx.Connect(t.Context(), c.url)
+		p.expect(t, c.code, err)
+		if v := pgerr.ClassifyConnect(err); v.SQLState != c.code || v.Effect != pgerr.EffectNone {
+			t.Errorf("ClassifyConnect(%v) = %+v", err, v)
+		}
+	}
 }
 
 // fewSlots leaves four connections to those who are no superusers.

@@ -126,25 +126,4 @@ func (p *provoked) testSessions(t *testing.T) {
 		waitFor(t, admin, isGone, pid(a))
 		p.expect(t, "57P05", exec(t, a, `select 1`))
 	})
-	t.Run("refused at connect", func(t *testing.T) {
-		must(t, admin, `create role one login connection limit 1`)
-		if err := cluster.AddUser(t.Context(), "guarded", "right"); err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range []struct{ code, url string }{
-			{"28000", cluster.UserURL("nobody", "", "postgres")},
-			{"28P01", cluster.UserURL("guarded", "wrong", "postgres")},
-			{"3D000", cluster.URL("nosuch")},
-			{"53300", cluster.UserURL("one", "", "postgres")},
-		} {
-			if c.code == "53300" {
-				connect(t, c.url)
-			}
-			_, err := pgx.Connect(t.Context(), c.url)
-			p.expect(t, c.code, err)
-			if v := pgerr.ClassifyConnect(err); v.SQLState != c.code || v.Effect != pgerr.EffectNone {
-				t.Errorf("ClassifyConnect(%v) = %+v", err, v)
-			}
-		}
-	})
 }
