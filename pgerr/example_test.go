@@ -75,10 +75,10 @@ func ExampleAll() {
 func ExampleCategory_UnmarshalText() {
 	var only []pgerr.Category
 	err := json.Unmarshal([]byte(`["transient", "lock"]`), &only)
-	fmt.Println(string(only), err)
+	fmt.Println(only[0], only[1], err)
 	err = json.Unmarshal([]byte(`["deadlock"]`), &only)
 	fmt.Println(err != nil)
 	// Output:
-	// [transient lock] <nil>
+	// transient lock <nil>
 	// true
 }
