@@ -36,15 +36,20 @@ func (p *probes) take(now, leaseFor int64) (slot uint32, ok bool) {
 	return p.last, true
 }
 
+// reclaim frees the place of the lease that ran out first, if any has.
 func (p *probes) reclaim(now int64) bool {
+	first := 0
 	for i, l := range p.leases {
-		if l.ends <= now {
-			p.remove(i)
-			p.lost = min(p.lost+1, maxLost)
-			return true
+		if l.ends < p.leases[first].ends || l.ends == p.leases[first].ends && l.slot < p.leases[first].slot {
+			first = i
 		}
 	}
-	return false
+	if p.leases[first].ends > now {
+		return false
+	}
+	p.remove(first)
+	p.lost = min(p.lost+1, maxLost)
+	return true
 }
 
 // giveBack says whether slot was still out.
