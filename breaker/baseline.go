@@ -25,7 +25,7 @@ const (
 func (b *baseline) learn(now int64, calls, failed, healthy float64) float64 {
 	dt := float64(max(0, now-b.at))
 	b.at = max(b.at, now)
-	keep := math.Exp(-dt / memoryTime)
+	keep := fading(dt / memoryTime)
 	b.calls = b.calls*keep + priorCalls*(1-keep) + calls
 	b.failed = b.failed*keep + priorFailed*(1-keep) + failed
 	if b.calls > memoryCalls {

@@ -37,7 +37,7 @@ func (o *own) call(now int64, failed bool) bool {
 		return o.det.failure(&o.cfg, now, o.successes, false)
 	}
 	o.successes++
-	return o.det.window != nil && o.det.slowSuccess(&o.cfg, now, false)
+	return o.det.window != nil && o.det.success(&o.cfg, now, false)
 }
 
 func (o *own) forget(now int64) { o.det.reset(&o.cfg, now, o.successes, false) }
@@ -278,5 +278,45 @@ func TestDesignHasTheWantedRunLength(t *testing.T) {
 		if mean := float64(calls) / runs; mean < 0.85*want || mean > 1.6*want {
 			t.Errorf("design(%v) = climb %d, limit %d: %.0f healthy calls to a trip, want %d", p0, climb, limit, mean, want)
 		}
+	}
+}
+
+// TestAnOutageIsNeverLearned holds a breaker closed through an outage, and trips it through others: what it takes
+// for healthy must not rise.
+func TestAnOutageIsNeverLearned(t *testing.T) {
+	s, o := newStream(1), newOwn(Config{})
+	s.falseTrips(o, warmUp, always(0.01))
+	before := o.det.cusum.healthy
+	for range 20 { // the score reaches its limit and is not reset, as in a breaker that is held closed
+		for range 10_000 {
+			s.next(o, 1)
+		}
+		for range 1000 {
+			s.next(o, 0.01)
+		}
+	}
+	if after := o.det.cusum.healthy; after > 1.5*before {
+		t.Errorf("held closed through outages, the healthy rate rose from %v to %v", before, after)
+	}
+	for range 20 {
+		for !s.next(o, 0.3) {
+		}
+		o.forget(s.now())
+		s.falseTrips(o, 1000, always(0.01))
+	}
+	if after := o.det.cusum.healthy; after > 2*before {
+		t.Errorf("after 20 trips the healthy rate rose from %v to %v", before, after)
+	}
+}
+
+// TestNothingAboveTenPercentIsHealthy begins in trouble that is too small to trip at once and stays for long.
+func TestNothingAboveTenPercentIsHealthy(t *testing.T) {
+	s, o := newStream(1), newOwn(Config{})
+	s.falseTrips(o, 1_000_000, always(0.15))
+	if got := o.det.cusum.healthy; got > highestRate {
+		t.Errorf("healthy = %v, want at most %v", got, highestRate)
+	}
+	if n, tripped := s.untilTrip(o, 1000, always(0.5)); !tripped || n > 100 {
+		t.Errorf("a worn baseline sees 50 %% failures after %d calls (%v), want at most 100", n, tripped)
 	}
 }

@@ -32,6 +32,9 @@ func (p *probes) take(now, leaseFor int64) (slot uint32, ok bool) {
 	if p.last == 0 || p.last == rampSlot { // wrapped
 		p.last = 1
 	}
+	if leaseFor > int64(longest)>>p.lost {
+		leaseFor = int64(longest) >> p.lost // so that the shift does not overflow
+	}
 	p.leases = append(p.leases, lease{slot: p.last, ends: now + leaseFor<<p.lost})
 	return p.last, true
 }
