@@ -2,9 +2,8 @@ module github.com/perdure/perdure
 
 go 1.26.0
 
-require github.com/jackc/pgx/v5 v5.12.0
-
 require (
-	github.com/google/go-cmp v0.7.0 // indirect
-	pgregory.net/rapid v1.3.0 // indirect
+	github.com/google/go-cmp v0.7.0
+	github.com/jackc/pgx/v5 v5.12.0
+	pgregory.net/rapid v1.3.0
 )

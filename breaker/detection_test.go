@@ -162,7 +162,7 @@ func TestDetection(t *testing.T) {
 		ours := c.name == "perdure"
 		runs, seeds := 60, 1
 		if ours {
-			runs, seeds = 600, 20
+			runs, seeds = 400, 12
 		}
 		fmt.Fprintf(&table, "| %s ", c.name)
 		for _, o := range onset {
