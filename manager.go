@@ -103,7 +103,7 @@ func (m *Manager) calls() (successes, calls uint64) {
 // operation finds or makes the operation of that name.
 func (m *Manager) operation(op *Op) (*operation, error) {
 	if v, ok := m.operations.Load(op.Name); ok {
-		return v.(*operation), nil //nolint:forcetypeassert,revive // the map holds nothing else
+		return v.(*operation), nil
 	}
 	return m.newOperation(op)
 }
@@ -128,7 +128,7 @@ func (m *Manager) newOperation(op *Op) (*operation, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if v, ok := m.operations.Load(op.Name); ok {
-		return v.(*operation), nil //nolint:forcetypeassert,revive // the map holds nothing else
+		return v.(*operation), nil
 	}
 	if m.named >= m.cfg.MaxOperations {
 		m.overflowed.Add(1)
@@ -156,7 +156,7 @@ func (m *Manager) Breaker(name string) *breaker.Breaker {
 	if !ok {
 		return nil
 	}
-	o := v.(*operation) //nolint:forcetypeassert,revive // the map holds nothing else
+	o := v.(*operation)
 	if o.gate == nil {
 		return nil
 	}

@@ -92,7 +92,7 @@ func (m *Manager) Snapshot() Snapshot {
 // all yields the operations that have a name of their own.
 func (m *Manager) all(yield func(*operation) bool) {
 	m.operations.Range(func(_, v any) bool {
-		return yield(v.(*operation)) //nolint:forcetypeassert,revive // the map holds nothing else
+		return yield(v.(*operation))
 	})
 }
 
@@ -124,7 +124,7 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 	s.Panics, s.Parks, s.Waited = t.panics, t.parked, t.waited
 	for reason, n := range t.outcomes {
 		if n > 0 {
-			s.Failed[Reason(reason)] = n //nolint:gosec // below reasonCount
+			s.Failed[Reason(reason)] = n
 		}
 	}
 	for attempt, n := range t.retries {
@@ -135,7 +135,7 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 	for c := range t.errors {
 		for sev, n := range t.errors[c] {
 			if n > 0 {
-				s.Errors = append(s.Errors, ErrorCount{pgerr.Category(c), pgerr.Severity(sev), n}) //nolint:gosec // both are bounded
+				s.Errors = append(s.Errors, ErrorCount{pgerr.Category(c), pgerr.Severity(sev), n})
 			}
 		}
 	}
@@ -150,6 +150,6 @@ func (m *Manager) Usual(op string, quantile float64) (time.Duration, bool) {
 	if !ok {
 		return 0, false
 	}
-	d, n := v.(*operation).stats.first.quantile(quantile) //nolint:forcetypeassert,revive // the map holds nothing else
+	d, n := v.(*operation).stats.first.quantile(quantile)
 	return d, n >= usualCount
 }
