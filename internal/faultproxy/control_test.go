@@ -351,8 +351,11 @@ func TestNoAnswerOvertakesTheCut(t *testing.T) {
 	p, through := faultproxytest.Before(t, direct, faultproxy.Config{})
 	exec(t, connect(t, direct), "create table t (n int)")
 	actions := []faultproxy.Rule{
-		{Action: faultproxy.FIN}, {Action: faultproxy.RST}, {Action: faultproxy.RST, Side: faultproxy.ClientSide},
-		{Action: faultproxy.Fatal, SQLState: "57P01"}, {Action: faultproxy.BlackHole, Hold: time.Millisecond},
+		{Action: faultproxy.FIN},
+		{Action: faultproxy.RST},
+		{Action: faultproxy.RST, Side: faultproxy.ClientSide},
+		{Action: faultproxy.Fatal, SQLState: "57P01"},
+		{Action: faultproxy.BlackHole, Hold: time.Millisecond},
 		{Action: faultproxy.BlackHole, Side: faultproxy.ClientSide, Hold: time.Millisecond},
 	}
 	const rounds = 15
