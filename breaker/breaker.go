@@ -48,7 +48,8 @@ type Breaker struct {
 // healthy one does without.
 type trouble struct {
 	reason      string // of the last change
-	suspectedAt int64  // of a confirmed breaker, when OnSuspect was last asked; 0 never
+	suspected   bool   // OnSuspect was asked
+	suspectedAt int64  // and when
 	probes      probes
 	ramp        ramp
 	changed     chan struct{} // closed at the next change of what may be admitted; nil when nobody waits

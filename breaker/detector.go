@@ -60,8 +60,8 @@ func (d *detector) failure(cfg *Config, now int64, successes uint64, slow bool) 
 	}
 }
 
-// slowSuccess takes in a success under a rule that needs each of them in its window.
-func (d *detector) slowSuccess(cfg *Config, now int64, slow bool) bool {
+// success takes in a success under a rule that needs each of them in its window.
+func (d *detector) success(cfg *Config, now int64, slow bool) bool {
 	d.window.add(now, false, slow)
 	return slow && d.tooSlow(cfg)
 }

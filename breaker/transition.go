@@ -24,7 +24,7 @@ func (b *Breaker) Acquit() {
 	b.mu.Lock()
 	defer b.unlock()
 	if b.trouble != nil {
-		b.trouble.suspectedAt = 0
+		b.trouble.suspected = false
 	}
 	if b.State() == Closed {
 		b.det.reset(&b.cfg, b.now(), b.successes.Load(), false)
@@ -62,8 +62,8 @@ func (b *Breaker) crossed(now int64) {
 		return
 	}
 	t := b.inTrouble()
-	if t.suspectedAt == 0 || now-t.suspectedAt >= int64(suspectAgain) {
-		t.suspectedAt = max(now, 1)
+	if !t.suspected || now-t.suspectedAt >= int64(suspectAgain) {
+		t.suspected, t.suspectedAt = true, now
 		t.queue = append(t.queue, event{suspect: true, evidence: ev})
 	}
 }
@@ -119,7 +119,7 @@ func (b *Breaker) close(now int64, reason string, ramping bool) {
 	b.closedAt = now
 	b.det.reset(&b.cfg, now, b.successes.Load(), ramping)
 	t := b.inTrouble()
-	t.suspectedAt = 0
+	t.suspected = false
 	if ramping {
 		t.ramp = ramp{began: now, step: max(1, int64(b.cfg.RampFor)/rampSteps), first: 1 + b.cfg.SuccessThreshold}
 	}

@@ -1,0 +1,5 @@
+package breaker
+
+import "unsafe"
+
+func size() uintptr { return unsafe.Sizeof(Breaker{}) }
