@@ -44,7 +44,6 @@ func (c *call) succeed(ctx context.Context, p permit, took time.Duration) error 
 // failed counts an attempt that failed, and tells of it.
 func (c *call) failed(ctx context.Context, took time.Duration) {
 	c.o.stats.troubled().failure(c.verdict, took)
-	c.m.countState(c.verdict.SQLState)
 	if h := c.m.hooks.Load().AttemptEnd; h != nil {
 		h(ctx, AttemptEvent{
 			Op: c.op.Name, Attempt: c.attempts, Duration: took, Err: c.last, Verdict: c.verdict, CorrelationID: c.correlation(ctx),
@@ -75,7 +74,7 @@ func (c *call) giveUp(ctx context.Context, reason Reason, j Judgement) error {
 		e.Hint = hint(e.Hint, "no further attempt fits before the deadline of the context")
 	case ReasonBudget:
 		e.cause = ErrBudgetSpent
-		e.RetryAt = time.Now().Add(time.Second)
+		e.RetryAt = c.m.epoch.Add(c.at + time.Second)
 		e.Hint = hint(e.Hint, "too much fails for repeats to help; look at the first errors")
 	case ReasonOutcomeUnknown:
 		e.cause = ErrOutcomeUnknown
@@ -83,7 +82,7 @@ func (c *call) giveUp(ctx context.Context, reason Reason, j Judgement) error {
 	case ReasonNotIdempotent:
 		e.Hint = hint(e.Hint, notIdempotentHint(c.verdict))
 	case ReasonExhausted, ReasonElapsed:
-		e.RetryAt = time.Now().Add(c.p.delays(c.verdict).Ceiling(c.attempts))
+		e.RetryAt = c.m.epoch.Add(c.at + c.p.delays(c.verdict).Ceiling(c.attempts))
 	}
 	return c.fail(ctx, e)
 }

@@ -1,10 +1,13 @@
 package perdure
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/perdure/perdure/pgerr"
 )
 
 func TestHistogramBuckets(t *testing.T) {
@@ -125,15 +128,14 @@ func TestRound(t *testing.T) {
 }
 
 func TestCountersOfSQLStatesAreBounded(t *testing.T) {
-	m, err := New(Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	var s stats
 	for i := range 5000 {
-		m.countState(string(rune('A'+i%26)) + string(rune('A'+i/26%26)) + string(rune('A'+i/676)))
+		s.troubled().failure(pgerr.Verdict{SQLState: fmt.Sprintf("X%04d", i%100)}, 0)
 	}
-	s := m.Snapshot().States
-	if len(s) != maxStates+1 || s[otherName] == 0 {
-		t.Errorf("%d SQLSTATEs are counted, want %d and the rest as other", len(s), maxStates)
+	got := map[string]uint64{}
+	s.addStates(got)
+	if len(got) != maxStates+1 || got["X0000"] != 50 || got[otherName] != 36*50 {
+		t.Errorf("%d SQLSTATEs are counted, %d times the first and %d others; want %d, 50 and 1800",
+			len(got), got["X0000"], got[otherName], maxStates+1)
 	}
 }

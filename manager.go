@@ -41,7 +41,6 @@ type Manager struct {
 	pending  int                         // outcomes that Close waits for
 	settled  chan struct{}               // closed when pending falls to zero; nil while nobody waits
 	outcomes map[outcomeKey]uint64
-	states   map[string]uint64 // errors by SQLSTATE
 }
 
 // New returns a Manager, or every fault of cfg, joined, each with its path. It
@@ -57,7 +56,6 @@ func New(cfg Config) (*Manager, error) {
 		restored: map[string]breaker.Snapshot{},
 		up:       make(chan struct{}),
 		outcomes: map[outcomeKey]uint64{},
-		states:   map[string]uint64{},
 	}
 	m.life, m.end = context.WithCancelCause(context.Background()) //nolint:forbidigo // see Manager.life
 	close(m.up)
