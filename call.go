@@ -229,11 +229,24 @@ func (c *call) judge(ctx context.Context, j Judgement, err error, took time.Dura
 
 // own returns the error of m that err is or wraps, or nil.
 func (m *Manager) own(err error) *Error {
+	if !wraps(err) {
+		return nil
+	}
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.manager != m {
 		return nil
 	}
 	return e
+}
+
+// wraps reports whether err may hold an error of this package: it is one, or
+// has others inside. What it saves is two walks for each plain error.
+func wraps(err error) bool {
+	switch err.(type) { //nolint:errorlint // only the error itself
+	case interface{ Unwrap() error }, interface{ Unwrap() []error }, interface{ As(target any) bool }:
+		return true
+	}
+	return false
 }
 
 // interrupted reports whether the end of a context may be what the verdict

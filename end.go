@@ -150,7 +150,7 @@ func (m *Manager) classify(err error) (pgerr.Verdict, time.Duration) {
 			return v, 0
 		}
 	}
-	if mark, ok := errors.AsType[*marked](err); ok {
+	if mark := markOf(err); mark != nil {
 		return pgerr.Verdict{
 			Category: pgerr.CategoryTransient,
 			Severity: pgerr.SeverityLow,
@@ -160,6 +160,15 @@ func (m *Manager) classify(err error) (pgerr.Verdict, time.Duration) {
 		}, mark.after
 	}
 	return pgerr.Classify(err), 0
+}
+
+// markOf returns the mark that fn put on err, or nil.
+func markOf(err error) *marked {
+	if !wraps(err) {
+		return nil
+	}
+	mark, _ := errors.AsType[*marked](err)
+	return mark
 }
 
 // String describes the Manager for a log line.
