@@ -110,3 +110,6 @@ func (b *Breaker) failed(p Permit, latency time.Duration) {
 	case Open:
 	}
 }
+
+// Limited reports whether the permit is one of few: the breaker was half-open, or in the ramp after it.
+func (p Permit) Limited() bool { return p.slot != 0 }

@@ -64,7 +64,7 @@ func (b *Breaker) Snapshot() Snapshot {
 // time that has passed since fades the baseline. A snapshot that cannot be one is refused with
 // all its faults joined, and changes nothing.
 func (b *Breaker) Restore(s Snapshot) error {
-	if err := s.validate(); err != nil {
+	if err := s.Validate(); err != nil {
 		return err
 	}
 	b.mu.Lock()
@@ -99,7 +99,8 @@ func (b *Breaker) Restore(s Snapshot) error {
 	return nil
 }
 
-func (s Snapshot) validate() error {
+// Validate returns everything that is wrong with a snapshot that Restore would refuse, joined, or nil.
+func (s Snapshot) Validate() error {
 	var faults []error
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	if s.Version != SnapshotVersion {

@@ -148,7 +148,7 @@ func FuzzRestore(f *testing.F) {
 			return
 		}
 		again := b.Snapshot()
-		if err := again.validate(); err != nil {
+		if err := again.Validate(); err != nil {
 			t.Fatalf("a restored breaker saves %+v: %v", again, err)
 		}
 		if !(again.Healthy >= lowestRate && again.Healthy <= highestRate && again.Threshold > 0) {

@@ -72,8 +72,9 @@ func (b *Breaker) crossed(now int64) {
 func (b *Breaker) open(now int64, reason string, ev Evidence) {
 	from := b.State()
 	if from == Closed {
-		calm := (now - b.closedAt) / int64(b.cfg.MaxOpenFor)
-		b.level -= uint8(min(calm, int64(b.level)))
+		for calm := (now - b.closedAt) / int64(b.cfg.MaxOpenFor); calm > 0 && b.level > 0; calm-- {
+			b.level--
+		}
 	}
 	b.due = now + int64(jittered(b.openFor()))
 	if b.openFor() < b.cfg.MaxOpenFor {
