@@ -461,3 +461,24 @@ func TestPermitsKnowWhetherTheyAreFew(t *testing.T) {
 		t.Error("a permit of the ramp is not Limited")
 	}
 }
+
+func TestAfterTheRampFullEvidenceIsNeededAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := ramping(t, Config{Rule: Rate}, Options{})
+		admit(t, b).Success(0)
+		forward(DefaultRampFor)
+		if got := fail(t, b); got != DefaultMinCalls-1 {
+			t.Errorf("after the ramp %d failures open it, want %d", got, DefaultMinCalls-1)
+		}
+	})
+}
+
+func TestAMillionSuccessesStillTakeFourFailures(t *testing.T) {
+	b := newBreaker(t, Config{}, Options{})
+	for range 1_000_000 {
+		admit(t, b).Success(0)
+	}
+	if got := fail(t, b); got < fewest || got > 5 {
+		t.Errorf("after a million successes %d failures open it, want 4 or 5", got)
+	}
+}

@@ -320,3 +320,15 @@ func TestNothingAboveTenPercentIsHealthy(t *testing.T) {
 		t.Errorf("a worn baseline sees 50 %% failures after %d calls (%v), want at most 100", n, tripped)
 	}
 }
+
+// TestTheBaselineRisesNoFasterThanItsRate has so many calls a second that evidence alone would lift the baseline at once.
+func TestTheBaselineRisesNoFasterThanItsRate(t *testing.T) {
+	s, o := newStream(1), newOwn(Config{})
+	s.falseTrips(o, warmUp, always(0.01))
+	before := o.det.cusum.healthy
+	s.n, s.rate = s.n*1e6/callsPerSecond, 1e6
+	s.falseTrips(o, 500_000, always(0.06)) // half a second
+	if after := o.det.cusum.healthy; after > 1.5*before || after < 1.2*before {
+		t.Errorf("in half a second the healthy rate rose from %v to %v, want it to follow, at most by √2", before, after)
+	}
+}

@@ -128,13 +128,14 @@ func (b *Breaker) close(now int64, reason string, ramping bool) {
 	b.changed(from, now, reason, Evidence{})
 }
 
-// endRamp lets everything pass when the ramp's time is over. The generation
+// endRamp lets everything pass, and asks for full evidence, when the ramp's time is over. The generation
 // stays: calls admitted in the ramp still count.
 func (b *Breaker) endRamp(now int64) {
 	w := b.word.Load()
 	if w&limited == 0 || State(w&stateMask) != Closed || !b.trouble.ramp.over(now) {
 		return
 	}
+	b.det.halved = false
 	b.word.Store(w>>genShift<<genShift | b.flags(Closed, false))
 	b.wake()
 }
