@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -83,8 +84,11 @@ func (b *Breaker) Admit() (Permit, bool) {
 	if w&limited == 0 {
 		return Permit{b: b, word: w}, true
 	}
-	if State(w&stateMask) == Open && b.now() < b.openUntil.Load() {
-		return Permit{}, false
+	if State(w&stateMask) == Open {
+		// Time alone ends no hold and no confirmed opening: only where it may end is the clock read.
+		if until := b.openUntil.Load(); until == math.MaxInt64 || b.now() < until {
+			return Permit{}, false
+		}
 	}
 	return b.admitLimited()
 }
