@@ -52,8 +52,8 @@ func (c Config) Ceiling(attempt int) time.Duration {
 // (Lemire, "Fast Random Integer Generation in an Interval", 2019; without his
 // rejection step the bias is below 2⁻²² for a ceiling of an hour).
 func uniform(ceiling time.Duration, random uint64) time.Duration {
-	hi, _ := bits.Mul64(random, uint64(ceiling)+1)
-	return time.Duration(hi)
+	hi, _ := bits.Mul64(random, uint64(ceiling)+1) //nolint:gosec // a ceiling is never negative
+	return time.Duration(hi)                       //nolint:gosec // at most ceiling
 }
 
 // custom holds what a func of the caller's says between 0 and limit.
@@ -85,11 +85,13 @@ func exponential(initial, limit time.Duration, multiplier float64, n int) time.D
 }
 
 func linear(initial, limit time.Duration, n int) time.Duration {
-	hi, lo := bits.Mul64(uint64(initial), uint64(n)+1)
-	if hi != 0 || lo >= uint64(limit) {
+	if initial == 0 {
+		return 0
+	}
+	if int64(n) >= int64(limit/initial) {
 		return limit
 	}
-	return time.Duration(lo)
+	return initial * time.Duration(n+1)
 }
 
 // fibonacci ends after at most 92 steps: by then the sum has passed any limit.

@@ -171,5 +171,5 @@ func (b *Breaker) flags(s State, ramping bool) uint64 {
 
 // jittered returns 75 to 100 % of d, so that breakers that opened together do not probe together.
 func jittered(d time.Duration) time.Duration {
-	return d - time.Duration(rand.Int64N(int64(d)/4+1))
+	return d - time.Duration(rand.Int64N(int64(d)/4+1)) //nolint:gosec // jitter is no secret
 }

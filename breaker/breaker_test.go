@@ -219,8 +219,8 @@ func TestOpenTimesDoubleAndCalmTakesDoublingsBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBreaker(t, Config{OpenFor: time.Second, MaxOpenFor: 10 * time.Second}, Options{})
 		b.Trip("test")
-		for i, want := range []time.Duration{1, 2, 4, 8, 10, 10} {
-			want *= time.Second
+		for i, seconds := range []int{1, 2, 4, 8, 10, 10} {
+			want := time.Duration(seconds) * time.Second
 			in := time.Until(b.NextProbe())
 			if in < want*3/4 || in > want {
 				t.Errorf("opening %d lasts %s, want 75 to 100 %% of %s", i, in, want)
@@ -444,5 +444,41 @@ func TestAZeroPermitIsHarmless(t *testing.T) {
 func TestABreakerIsSmall(t *testing.T) {
 	if got := size(); got > 450 {
 		t.Errorf("a breaker takes %d bytes, want at most 450", got)
+	}
+}
+
+func TestPermitsKnowWhetherTheyAreFew(t *testing.T) {
+	b := newBreaker(t, Config{}, Options{})
+	if admit(t, b).Limited() {
+		t.Error("a permit of a closed breaker is Limited")
+	}
+	b.Trip("test")
+	b.HalfOpen()
+	if !admit(t, b).Limited() {
+		t.Error("a probe's permit is not Limited")
+	}
+	if !admit(t, ramping(t, Config{}, Options{})).Limited() {
+		t.Error("a permit of the ramp is not Limited")
+	}
+}
+
+func TestAfterTheRampFullEvidenceIsNeededAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := ramping(t, Config{Rule: Rate}, Options{})
+		admit(t, b).Success(0)
+		forward(DefaultRampFor)
+		if got := fail(t, b); got != DefaultMinCalls-1 {
+			t.Errorf("after the ramp %d failures open it, want %d", got, DefaultMinCalls-1)
+		}
+	})
+}
+
+func TestAMillionSuccessesStillTakeFourFailures(t *testing.T) {
+	b := newBreaker(t, Config{}, Options{})
+	for range 1_000_000 {
+		admit(t, b).Success(0)
+	}
+	if got := fail(t, b); got < fewest || got > 5 {
+		t.Errorf("after a million successes %d failures open it, want 4 or 5", got)
 	}
 }

@@ -320,3 +320,48 @@ func TestNothingAboveTenPercentIsHealthy(t *testing.T) {
 		t.Errorf("a worn baseline sees 50 %% failures after %d calls (%v), want at most 100", n, tripped)
 	}
 }
+
+// TestTheBaselineRisesNoFasterThanItsRate has so many calls a second that evidence alone would lift the baseline at once.
+func TestTheBaselineRisesNoFasterThanItsRate(t *testing.T) {
+	s, o := newStream(1), newOwn(Config{})
+	s.falseTrips(o, warmUp, always(0.01))
+	before := o.det.cusum.healthy
+	s.n, s.rate = s.n*1e6/callsPerSecond, 1e6
+	s.falseTrips(o, 500_000, always(0.06)) // half a second
+	if after := o.det.cusum.healthy; after > 1.5*before || after < 1.2*before {
+		t.Errorf("in half a second the healthy rate rose from %v to %v, want it to follow, at most by √2", before, after)
+	}
+}
+
+// TestAHealthyRecoveryPassesTheRamp counts how often healthy failures end a ramp of 1,000 calls that began with
+// half the evidence, and how soon an outage that is not over does.
+func TestAHealthyRecoveryPassesTheRamp(t *testing.T) {
+	const runs = 2000
+	for p, bar := range map[float64]float64{0.01: 0.01, 0.05: 0.01} {
+		s, o := newStream(1), newOwn(Config{})
+		s.falseTrips(o, 5*warmUp, always(p))
+		reopened := 0
+		for range runs {
+			o.det.reset(&o.cfg, s.now(), o.successes, true)
+			if _, tripped := s.untilTrip(o, 1000, always(p)); tripped {
+				reopened++
+			}
+		}
+		t.Logf("at a healthy %v, %.2f %% of the ramps are ended by chance", p, 100*float64(reopened)/runs)
+		if share := float64(reopened) / runs; share > bar {
+			t.Errorf("at a healthy %v, %v of the ramps are ended by chance, want at most %v", p, share, bar)
+		}
+	}
+	sum := 0
+	for seed := range uint64(runs) {
+		s, o := newStream(seed), newOwn(Config{})
+		s.falseTrips(o, 1000, always(0.01))
+		o.det.reset(&o.cfg, s.now(), o.successes, true)
+		n, _ := s.untilTrip(o, giveUp, always(0.2))
+		sum += n
+	}
+	t.Logf("a ramp into 20 %% failures ends after %.1f calls", float64(sum)/runs)
+	if mean := float64(sum) / runs; mean > 20 {
+		t.Errorf("a ramp into 20 %% failures ends after %.1f calls, want at most 20", mean)
+	}
+}

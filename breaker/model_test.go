@@ -333,8 +333,8 @@ func TestBreakerBehavesLikeItsModel(t *testing.T) {
 				ConsecutiveFailures: rapid.IntRange(1, 4).Draw(t, "failures"),
 				SuccessThreshold:    rapid.IntRange(1, 5).Draw(t, "threshold"),
 				OpenFor:             time.Second,
-				MaxOpenFor:          rapid.SampledFrom([]time.Duration{1, 4, 10}).Draw(t, "max") * time.Second,
-				ProbeLease:          rapid.SampledFrom([]time.Duration{1, 10}).Draw(t, "lease") * time.Second,
+				MaxOpenFor:          time.Duration(rapid.SampledFrom([]int{1, 4, 10}).Draw(t, "max")) * time.Second,
+				ProbeLease:          time.Duration(rapid.SampledFrom([]int{1, 10}).Draw(t, "lease")) * time.Second,
 				RampFor:             800 * time.Millisecond,
 			}
 			opts := Options{OnChange: func(Change) { m.told++ }}

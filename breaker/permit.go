@@ -82,7 +82,6 @@ func (b *Breaker) succeeded(p Permit, latency time.Duration) {
 		}
 		b.probed(now)
 	case Closed:
-		b.endRamp(now)
 		if b.det.window != nil && b.det.success(&b.cfg, now, slow) {
 			b.crossed(now)
 		}

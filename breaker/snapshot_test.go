@@ -165,3 +165,15 @@ func FuzzRestore(f *testing.F) {
 		}
 	})
 }
+
+func TestRestoredDoublingsEndAtTheLimit(t *testing.T) {
+	b := newBreaker(t, Config{}, Options{})
+	s := b.Snapshot()
+	s.Level = 64
+	if err := b.Restore(s); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.Snapshot().Level; got != 6 {
+		t.Errorf("64 doublings of 1s up to 60s are restored as %d, want 6", got)
+	}
+}
