@@ -119,7 +119,7 @@ func (s *stream) untilTrip(r rule, most int, p func(i int) float64) (calls int, 
 }
 
 const (
-	warmUp = 20_000
+	warmUp = 10_000
 	giveUp = 20_000
 )
 

@@ -1,5 +1,0 @@
-package breaker
-
-import "unsafe"
-
-func size() uintptr { return unsafe.Sizeof(Breaker{}) }
