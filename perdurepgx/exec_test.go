@@ -15,8 +15,8 @@ import (
 	"github.com/perdure/perdure/internal/faultproxy/faultproxytest"
 	"github.com/perdure/perdure/internal/pgcluster"
 	"github.com/perdure/perdure/internal/pgcluster/pgclustertest"
-	"github.com/perdure/perdure/pgerr"
 	"github.com/perdure/perdure/perdurepgx"
+	"github.com/perdure/perdure/pgerr"
 )
 
 // A lost reply executes an autocommit write twice in a peer, and reports success.
