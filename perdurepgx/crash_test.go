@@ -70,7 +70,7 @@ func TestP16ReusedXIDIsNotTakenForACommit(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		defer direct.Close(ctx) //nolint:errcheck // its work is done
+		defer direct.Close(ctx)
 		for newXID < oldXID {
 			if err := direct.QueryRow(ctx, "insert into other values (1) returning pg_current_xact_id()::text::bigint").Scan(&newXID); err != nil {
 				t.Error(err)
@@ -93,7 +93,7 @@ func TestP16ReusedXIDIsNotTakenForACommit(t *testing.T) {
 	if cerr != nil {
 		t.Fatal(cerr)
 	}
-	defer check.Close(ctx) //nolint:errcheck // it only reads
+	defer check.Close(ctx)
 	b.check = check
 	if err != nil || attempts != 2 || b.count(t, "t") != 1 {
 		t.Errorf("InTx = %v after %d attempts with %d rows, want nil after 2 with 1", err, attempts, b.count(t, "t"))
@@ -267,7 +267,7 @@ func TestDemotedPrimaryIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer check.Close(ctx) //nolint:errcheck // it only reads
+	defer check.Close(ctx)
 	b.check = check
 	if n := b.count(t, "t"); n != 2 {
 		t.Errorf("%d rows on the promoted server, want 2", n)

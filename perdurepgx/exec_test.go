@@ -96,7 +96,7 @@ func TestRefusedStatementsAreRepeated(t *testing.T) {
 			batch.Queue("select flaky()")
 			batch.Queue("select 2")
 			results := b.SendBatch(ctx, batch)
-			defer results.Close() //nolint:errcheck // closed below
+			defer results.Close()
 			if _, err := results.Exec(); err != nil {
 				return err
 			}

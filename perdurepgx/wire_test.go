@@ -63,7 +63,7 @@ func TestWitnessAboveTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer direct.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // its work is done
+	defer direct.Close(context.WithoutCancel(t.Context()))
 	var dir string
 	if err := direct.QueryRow(t.Context(), "show data_directory").Scan(&dir); err != nil {
 		t.Fatal(err)
@@ -179,9 +179,9 @@ func TestUsersHooksStayInUse(t *testing.T) {
 		p.MaxConns = 1
 		p.ConnConfig.OnNotice = func(*pgconn.PgConn, *pgconn.Notice) { notices++ }
 		p.ConnConfig.OnPgError = func(*pgconn.PgConn, *pgconn.PgError) bool { failures++; return true }
-		p.ConnConfig.Config.AfterConnect = func(context.Context, *pgconn.PgConn) error { connects++; return nil }
+		p.ConnConfig.AfterConnect = func(context.Context, *pgconn.PgConn) error { connects++; return nil }
 		p.AfterConnect = func(context.Context, *pgx.Conn) error { after++; return nil }
-		p.BeforeAcquire = func(context.Context, *pgx.Conn) bool { acquires++; return true }
+		p.PrepareConn = func(context.Context, *pgx.Conn) (bool, error) { acquires++; return true, nil }
 	})
 	_, err := b.Exec(t.Context(), "do $$ begin raise notice 'x'; perform 1/0; end $$")
 	if err == nil || notices != 1 || failures != 1 || connects != 1 || after != 1 || acquires < 1 {
