@@ -112,16 +112,16 @@ func (a *attempt) commit(ctx context.Context) (perdure.Judgement, error) {
 // send sends COMMIT under a deadline of our own, and notes whether any of it
 // was written.
 func (a *attempt) send(ctx context.Context, tx pgx.Tx) error {
-	w, conn := a.w, a.pc.Conn()
+	w := a.w
 	w.lastErr = nil
 	w.committing.Store(true)
 	before := w.app.Load()
-	_ = conn.SetReadDeadline(time.Now().Add(a.db.cfg.CommitTimeout))
+	w.bound(a.db.cfg.CommitTimeout)
+	defer w.unbound()
 	a.doubt.sent = time.Now()
 	err := tx.Commit(context.WithoutCancel(ctx))
 	a.doubt.written = w.app.Load() - before
 	if err == nil || !a.pc.IsClosed() {
-		_ = conn.SetReadDeadline(time.Time{})
 		w.committing.Store(false)
 	}
 	return err

@@ -117,12 +117,9 @@ func (a *attempt) begin(ctx context.Context) (perdure.Judgement, error) {
 	if a.once != nil {
 		wait += a.db.cfg.TwinTimeout
 	}
-	_ = a.pc.Conn().SetReadDeadline(time.Now().Add(wait))
-	j, err := a.beginNow(ctx)
-	if !a.pc.IsClosed() {
-		_ = a.pc.Conn().SetReadDeadline(time.Time{})
-	}
-	return j, err
+	a.w.bound(wait)
+	defer a.w.unbound()
+	return a.beginNow(ctx)
 }
 
 func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {

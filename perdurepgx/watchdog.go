@@ -50,6 +50,7 @@ func (db *DB) watch() {
 			return
 		case <-tick.C:
 		}
+		db.wires.expire(time.Since(db.start))
 		if op, silent := db.wires.silent(time.Since(db.start), db.usual); silent {
 			db.m.Suspect("a connection of " + op + " is silent")
 		}

@@ -29,6 +29,7 @@ type wire struct {
 	app        atomic.Int64
 	raw        atomic.Int64
 	waiting    atomic.Int64 // nanoseconds since epoch of a write that nothing has answered yet; zero means none
+	limit      atomic.Int64 // nanoseconds since epoch at which the watchdog ends the wait; zero means never
 	suspected  int64        // the value of waiting that the watchdog has told of; it belongs to the watchdog
 	op         atomic.Pointer[string]
 	up         atomic.Bool // the connection is made; a further dial is a CancelRequest
