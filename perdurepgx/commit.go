@@ -51,12 +51,12 @@ var errNoMarker = errors.New("perdurepgx: table perdure.outcome is not there, or
 
 // begun takes what came with BEGIN.
 func (a *attempt) begun(known *facts, rows [][]string) error {
-	a.doubt.inc = known.inc
 	switch {
-	case a.once != nil:
-		return a.once.begun(&a.doubt, rows)
-	case a.readOnly():
+	case known == nil:
 		return nil
+	case a.once != nil:
+		a.doubt.inc = known.inc
+		return a.once.begun(&a.doubt, rows)
 	case a.method == Marker:
 		a.doubt.backend = known.backend
 		if len(rows) == 1 && len(rows[0]) == 2 {
@@ -66,6 +66,7 @@ func (a *attempt) begun(known *facts, rows [][]string) error {
 	case len(rows) != 1:
 		return errors.New("perdurepgx: BEGIN did not answer with the transaction's xid")
 	}
+	a.doubt.inc = known.inc
 	if len(rows[0]) == 1+incarnationColumns {
 		a.doubt.inc = incarnationOf(rows[0][1:])
 	}

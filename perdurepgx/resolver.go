@@ -40,11 +40,13 @@ type question struct {
 	method Outcome
 	ready  chan answer // of size 1
 
-	mu      sync.Mutex // guards the fields below
-	given   bool       // answered, or nobody waits any more
-	why     error      // what stood in the way last
-	idle    time.Time  // since when its backend was seen idle in the transaction
+	// The resolver's goroutine alone uses these two.
+	idle    time.Time // since when its backend was seen idle in the transaction
 	backend string
+
+	mu    sync.Mutex // guards the fields below
+	given bool       // answered, or nobody waits any more
+	why   error      // what stood in the way last
 }
 
 // resolve asks q and waits for the answer, for Config.ResolveTimeout at most.

@@ -27,7 +27,8 @@ const hintMigrate = "create perdure's table with db.Migrate, as a role that may 
 // processes at the same time and does nothing if the schema is up to date.
 //
 // The functions are SECURITY DEFINER and may be used by every role of the
-// database; revoke usage on the schema from public to narrow that.
+// database; revoke usage on the schema from public to narrow that. Where the
+// schema is up to date, any role may call Migrate.
 func (db *DB) Migrate(ctx context.Context) error {
 	op := perdure.Op{Name: "perdure.migrate", Idempotent: true}
 	err := db.inTx(ctx, op, pgx.TxOptions{}, Token, func(ctx context.Context, tx pgx.Tx) error {
@@ -57,7 +58,8 @@ func migrate(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 	} else if _, err := tx.Exec(ctx, "create schema if not exists perdure; "+
-		"create table perdure.version (version integer primary key, at timestamptz not null default now())"); err != nil {
+		"create table perdure.version (version integer primary key, at timestamptz not null default now()); "+
+		"grant usage on schema perdure to public; grant select on perdure.version to public"); err != nil {
 		return err
 	}
 	versions := schema()

@@ -123,11 +123,14 @@ func (a *attempt) begin(ctx context.Context) (perdure.Judgement, error) {
 }
 
 func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
-	known, err := a.db.learn(ctx, a.pc, a.w)
-	if err != nil {
-		return a.beginFailed(ctx, err)
+	var known *facts
+	if a.once != nil || !a.readOnly() { // what changes nothing leaves no doubt
+		var err error
+		if known, err = a.db.learn(ctx, a.pc, a.w); err != nil {
+			return a.beginFailed(ctx, err)
+		}
 	}
-	if a.method == Auto {
+	if a.method == Auto && known != nil {
 		a.method = a.db.methodFor(known)
 	}
 	sql, err := a.beginSQL(known)

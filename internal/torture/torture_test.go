@@ -37,7 +37,7 @@ func amounts() amount {
 	if *size == "full" {
 		return amount{cuts: 10_000, kills: 100, promotions: 5}
 	}
-	return amount{cuts: 300, kills: 4, promotions: 1}
+	return amount{cuts: 200, kills: 4, promotions: 1}
 }
 
 func TestTorture(t *testing.T) {
