@@ -57,7 +57,7 @@ func (m *Manager) run(ctx context.Context, op *Op, b body) error {
 	if err != nil {
 		return err
 	}
-	p, err := o.policy(m, op.Policy)
+	p, err := o.policy(op.Policy)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ type call struct {
 	m        *Manager
 	op       Op
 	o        *operation
-	p        *Policy
+	p        *policy
 	start    time.Duration
 	at       time.Duration // the clock, as of the last thing that took time
 	attempts int           // begun

@@ -70,7 +70,7 @@ func (m *Manager) Snapshot() Snapshot {
 		Overflowed: m.overflowed.Load(),
 		States:     map[string]uint64{},
 	}
-	for o := range m.all {
+	for o := range m.operations.all {
 		s.Operations = append(s.Operations, o.snapshot(m.now()))
 		o.stats.addStates(s.States)
 	}
@@ -106,17 +106,10 @@ func (s *stats) addStates(sum map[string]uint64) {
 	}
 }
 
-// all yields the operations that have a name of their own.
-func (m *Manager) all(yield func(*operation) bool) {
-	m.operations.Range(func(_, v any) bool {
-		return yield(v.(*operation))
-	})
-}
-
 func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 	s := OperationSnapshot{
 		Name:        o.name,
-		Rejected:    o.stats.rejected.Load(),
+		Rejected:    o.rejected(),
 		SuccessRate: 1,
 		Failed:      map[Reason]uint64{},
 		Retries:     map[int]uint64{},
@@ -163,10 +156,10 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 // long the calls of an operation that succeeded at once took; false with fewer
 // than 20 of them.
 func (m *Manager) Usual(op string, quantile float64) (time.Duration, bool) {
-	v, ok := m.operations.Load(op)
-	if !ok {
+	o := m.operations.get(op)
+	if o == nil {
 		return 0, false
 	}
-	d, n := v.(*operation).stats.first.quantile(quantile)
+	d, n := o.stats.first.quantile(quantile)
 	return d, n >= usualCount
 }

@@ -22,9 +22,8 @@ const (
 // touches only first; everything else is counted under a lock, on a path that
 // has failed already.
 type stats struct {
-	first    histogram // calls that succeeded at the first attempt
-	rejected atomic.Uint64
-	trouble  atomic.Pointer[trouble] // nil until something fails
+	first   histogram               // calls that succeeded at the first attempt
+	trouble atomic.Pointer[trouble] // nil until something fails
 }
 
 // trouble counts what does not succeed at once.
