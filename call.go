@@ -227,23 +227,27 @@ func (c *call) judge(ctx context.Context, j Judgement, err error, took time.Dura
 	return after
 }
 
-// own returns the error of m that err is or wraps, or nil.
+// own returns the error of m that err is or wraps, or nil. What other Managers
+// made of it on the way does not matter.
 func (m *Manager) own(err error) *Error {
-	if !wraps(err) {
-		return nil
+	for wraps(err) {
+		e, ok := errors.AsType[*Error](err)
+		if !ok {
+			return nil
+		}
+		if e.manager == m {
+			return e
+		}
+		err = e.Err
 	}
-	e, ok := errors.AsType[*Error](err)
-	if !ok || e.manager != m {
-		return nil
-	}
-	return e
+	return nil
 }
 
-// wraps reports whether err may hold an error of this package: it is one, or
-// has others inside. What it saves is two walks for each plain error.
+// wraps reports whether err has others inside, as the errors of this package
+// do. A driver's bare error, the commonest, is spared two walks.
 func wraps(err error) bool {
 	switch err.(type) { //nolint:errorlint // only the error itself
-	case interface{ Unwrap() error }, interface{ Unwrap() []error }, interface{ As(target any) bool }:
+	case interface{ Unwrap() error }, interface{ Unwrap() []error }:
 		return true
 	}
 	return false
