@@ -117,10 +117,7 @@ func attempt(ctx context.Context, b body, n int, o *operation, permit permit) (j
 func (o *operation) panicked(p permit) {
 	p.database.Ignore()
 	p.operation.Failure(0)
-	t := o.stats.troubled()
-	t.mu.Lock()
-	t.panics++
-	t.mu.Unlock()
+	o.stats.troubled().panics.Add(1)
 }
 
 // call is a call that did not go through at once.

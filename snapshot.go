@@ -96,13 +96,10 @@ func (s *stats) addStates(sum map[string]uint64) {
 	if t == nil {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, c := range t.states {
-		sum[c.state] += c.n
-	}
-	if t.otherStates > 0 {
-		sum[otherName] += t.otherStates
+	if known := t.states.Load(); known != nil {
+		for _, c := range *known {
+			sum[c.state] += c.n.Load()
+		}
 	}
 }
 
@@ -131,20 +128,20 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 	defer t.mu.Unlock()
 	s.Succeeded += t.parkedOK + t.late
 	s.Recovered, s.Lost, s.SuccessRate = t.late, t.lost, t.rate.value(now)
-	s.Panics, s.Parks, s.Waited = t.panics, t.parked, t.waited
+	s.Panics, s.Parks, s.Waited = t.panics.Load(), t.parked, t.waited
 	for reason, n := range t.outcomes {
 		if n > 0 {
 			s.Failed[Reason(reason)] = n
 		}
 	}
-	for attempt, n := range t.retries {
-		if n > 0 {
+	for attempt := range t.retries {
+		if n := t.retries[attempt].Load(); n > 0 {
 			s.Retries[attempt] = n
 		}
 	}
 	for c := range t.errors {
-		for sev, n := range t.errors[c] {
-			if n > 0 {
+		for sev := range t.errors[c] {
+			if n := t.errors[c][sev].Load(); n > 0 {
 				s.Errors = append(s.Errors, ErrorCount{pgerr.Category(c), pgerr.Severity(sev), n})
 			}
 		}

@@ -46,7 +46,7 @@ func Classify(err error) Verdict {
 		return Verdict{}
 	}
 	if code := bareCode(err); code != "" {
-		return ClassifyFields(Fields{SQLState: code})
+		return codeVerdict(code)
 	}
 	var e evidence
 	e.collect(err, false)
