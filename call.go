@@ -1,0 +1,367 @@
+package perdure
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/perdure/perdure/breaker"
+	"github.com/perdure/perdure/pgerr"
+)
+
+// body is the work of a call: one of its funcs is set. It is passed by value,
+// so that neither kind of call allocates.
+type body struct {
+	plain   func(ctx context.Context) error
+	guarded func(ctx context.Context, attempt int) (Judgement, error)
+}
+
+// Do runs fn as an attempt of op, and again under op's policy while fn fails,
+// the verdict of its error allows a repeat, and op is Idempotent or ReadOnly.
+// A permanent error of the first attempt comes back untouched; giving up
+// returns an *[Error]. If ctx has ended, fn is not run, and Do returns its
+// cause.
+//
+// A first attempt that succeeds costs no allocation. Do may be called by any
+// number of goroutines.
+func (m *Manager) Do(ctx context.Context, op Op, fn func(ctx context.Context) error) error {
+	return m.run(ctx, &op, body{plain: fn})
+}
+
+// Get is [Manager.Do] for work that returns a value: the value of the attempt
+// that succeeded, or the zero value with an error.
+func Get[T any](ctx context.Context, m *Manager, op Op, fn func(ctx context.Context) (T, error)) (T, error) {
+	var out T
+	err := m.run(ctx, &op, body{plain: func(ctx context.Context) error {
+		v, err := fn(ctx)
+		if err == nil {
+			out = v
+		}
+		return err
+	}})
+	return out, err
+}
+
+// Guarded is [Manager.Do] for adapters, whose fn knows what the server did: it
+// repeats by fn's [Judgement] instead of by op alone. attempt counts from 1.
+func (m *Manager) Guarded(ctx context.Context, op Op, fn func(ctx context.Context, attempt int) (Judgement, error)) error {
+	return m.run(ctx, &op, body{guarded: fn})
+}
+
+// run is the whole path of a call that succeeds at once.
+func (m *Manager) run(ctx context.Context, op *Op, b body) error {
+	if m == nil {
+		return errNilManager
+	}
+	o, err := m.operation(op)
+	if err != nil {
+		return err
+	}
+	p, err := o.policy(m, op.Policy)
+	if err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	permit, refused := m.admit(o)
+	if refused != nil || p.AttemptTimeout > 0 || permit.limited || m.closing.Load() {
+		c := call{m: m, ctx: ctx, op: *op, o: o, p: p}
+		return c.runSlowly(b, permit, refused)
+	}
+	start := m.now()
+	j, err := attempt(ctx, b, 1, o, permit)
+	took := m.now() - start
+	if err != nil {
+		m.slow.calls.Add(1)
+		c := call{m: m, ctx: ctx, op: *op, o: o, p: p, start: start, at: start + took, attempts: 1}
+		return c.repeat(b, permit, j, err, took, false)
+	}
+	permit.success(took)
+	o.stats.first.add(took)
+	if h := m.hooks.Load(); h.AttemptEnd != nil || h.CallEnd != nil {
+		h.succeeded(ctx, op.Name, took)
+	}
+	return nil
+}
+
+// succeeded tells of a call that succeeded at once.
+func (h *Hooks) succeeded(ctx context.Context, op string, took time.Duration) {
+	id := CorrelationID(ctx)
+	if h.AttemptEnd != nil {
+		h.AttemptEnd(ctx, AttemptEvent{Op: op, Attempt: 1, Duration: took, CorrelationID: id})
+	}
+	if h.CallEnd != nil {
+		h.CallEnd(ctx, CallEvent{Op: op, Attempts: 1, Elapsed: took, CorrelationID: id})
+	}
+}
+
+// attempt runs the work once. If it panics (or ends its goroutine), the
+// permits go back as a failure of the operation, and the panic goes on up.
+func attempt(ctx context.Context, b body, n int, o *operation, permit permit) (j Judgement, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			o.panicked(permit)
+		}
+	}()
+	if b.plain != nil {
+		err = b.plain(ctx)
+	} else {
+		j, err = b.guarded(ctx, n)
+	}
+	returned = true
+	return j, err
+}
+
+func (o *operation) panicked(p permit) {
+	p.database.Ignore()
+	p.operation.Failure(0)
+	t := o.stats.troubled()
+	t.mu.Lock()
+	t.panics++
+	t.mu.Unlock()
+}
+
+// call is a call that did not go through at once.
+type call struct {
+	m        *Manager
+	ctx      context.Context // the caller's; a call lives only as long as the function that was given it
+	op       Op
+	o        *operation
+	p        *Policy
+	start    time.Duration
+	at       time.Duration // the clock, as of the last thing that took time
+	attempts int           // begun
+	free     int           // of these, those that cost nothing: the database was down, and the call parked
+	parked   time.Duration
+	id       string // the correlation ID, made when first needed
+	last     error  // of the last attempt
+	verdict  pgerr.Verdict
+}
+
+// runSlowly runs a call whose first attempt is not a plain one.
+func (c *call) runSlowly(b body, permit permit, refused *gate) error {
+	if c.m.closing.Load() {
+		permit.ignore()
+		return ErrClosed
+	}
+	if refused != nil && c.p.Park <= 0 && !c.m.holdsPermit(c.ctx) {
+		// The cheapest thing that a Manager does: no clock is read for a refusal.
+		return c.refuse(refused)
+	}
+	c.start = c.m.now()
+	c.at = c.start
+	if refused != nil {
+		var err error
+		if permit, err = c.admit(); err != nil {
+			return err
+		}
+	}
+	c.m.slow.calls.Add(1)
+	j, err, took, timedOut := c.attempt(b, permit)
+	if err == nil {
+		return c.succeed(permit, took)
+	}
+	return c.repeat(b, permit, j, err, took, timedOut)
+}
+
+// attempt runs the work once, under the context that the policy asks for.
+func (c *call) attempt(b body, permit permit) (j Judgement, err error, took time.Duration, timedOut bool) { //nolint:revive,staticcheck // the error belongs to the judgement
+	c.attempts++
+	ctx := c.ctx
+	if permit.limited {
+		ctx = context.WithValue(ctx, permitKey{c.m}, true)
+	}
+	if c.p.AttemptTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.p.AttemptTimeout)
+		defer cancel()
+	}
+	start := c.at
+	j, err = attempt(ctx, b, c.attempts, c.o, permit)
+	c.at = c.m.now()
+	return j, err, c.at - start, err != nil && ctx.Err() != nil && c.ctx.Err() == nil
+}
+
+// repeat takes a failed attempt and goes on until the call succeeds or there
+// is a reason to give up.
+func (c *call) repeat(b body, permit permit, j Judgement, err error, took time.Duration, timedOut bool) error {
+	for {
+		after := c.judge(j, err, took, timedOut)
+		c.evidence(permit, took)
+		c.failed(took)
+		reason := c.may(j)
+		if reason == reasonNone {
+			reason = c.wait(after)
+		}
+		if reason != reasonNone {
+			return c.giveUp(reason, j)
+		}
+		if permit, err = c.admit(); err != nil {
+			return err
+		}
+		c.o.stats.troubled().repeat(c.attempts + 1)
+		j, err, took, timedOut = c.attempt(b, permit)
+		if err == nil {
+			return c.succeed(permit, took)
+		}
+	}
+}
+
+// judge finds the verdict of the error, and how long its maker wants to wait.
+func (c *call) judge(j Judgement, err error, took time.Duration, timedOut bool) (after time.Duration) {
+	v := j.Verdict
+	if v == (pgerr.Verdict{}) {
+		v, after = c.m.classify(err)
+	}
+	if inner := c.m.own(err); inner != nil {
+		// The innermost guard has repeated and reported: nothing is left to do.
+		v = inner.Verdict
+		v.Retry, v.Trips = pgerr.RetryNever, pgerr.ScopeNone
+	} else if ended := c.ctx.Err(); ended != nil && interrupted(v) {
+		v = c.interruption(v, ended, took)
+	} else if timedOut && interrupted(v) {
+		v.Category, v.Severity, v.Retry, v.Trips = pgerr.CategoryTimeout, pgerr.SeverityMedium, pgerr.RetryStatement, pgerr.ScopeOperation
+	}
+	c.last, c.verdict = err, v
+	return after
+}
+
+// own returns the error of m that err is or wraps, or nil.
+func (m *Manager) own(err error) *Error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.manager != m {
+		return nil
+	}
+	return e
+}
+
+// interrupted reports whether the end of a context may be what the verdict
+// tells of: it carries no SQLSTATE, or that of a cancelled statement.
+func interrupted(v pgerr.Verdict) bool {
+	return v.SQLState == "" || v.SQLState == sqlStateQueryCanceled
+}
+
+const sqlStateQueryCanceled = "57014"
+
+// interruption is the verdict when the caller's own context ended during the
+// attempt. A cancelled call says nothing about anybody. A deadline says that
+// the operation is slow, if it left the attempt the time that it usually takes.
+func (c *call) interruption(v pgerr.Verdict, ended error, took time.Duration) pgerr.Verdict {
+	v.Category, v.Severity = pgerr.CategoryCanceled, pgerr.SeverityLow
+	v.Retry, v.Trips = pgerr.RetryNever, pgerr.ScopeNone
+	if errors.Is(ended, context.DeadlineExceeded) {
+		v.Category, v.Severity = pgerr.CategoryTimeout, pgerr.SeverityMedium
+		if usual, n := c.o.stats.first.quantile(usualQuantile); n < usualCount || took >= usual {
+			v.Trips = pgerr.ScopeOperation
+		}
+	}
+	return v
+}
+
+// evidence reports the attempt to the breakers: to the one that the verdict
+// names as a failure. For the other one, an answer of the server is a success,
+// and anything else says nothing.
+func (c *call) evidence(p permit, took time.Duration) {
+	answered := c.verdict.SQLState != "" && c.verdict.Category != pgerr.CategoryCanceled
+	switch {
+	case c.verdict.Trips == pgerr.ScopeDatabase:
+		p.database.Failure(took)
+		p.operation.Ignore()
+	case c.verdict.Trips == pgerr.ScopeOperation:
+		p.operation.Failure(took)
+		c.m.answer(p.database, answered, took)
+	default:
+		c.m.answer(p.database, answered, took)
+		if answered {
+			p.operation.Success(took)
+		} else {
+			p.operation.Ignore()
+		}
+	}
+}
+
+// answer reports a failed attempt to the database's breaker: as a success if
+// the server answered.
+func (m *Manager) answer(p breaker.Permit, answered bool, took time.Duration) {
+	if !answered {
+		p.Ignore()
+		return
+	}
+	m.slow.answers.Add(1)
+	p.Success(took)
+}
+
+// may reports why the failed work must not be repeated; reasonNone if it may.
+func (c *call) may(j Judgement) Reason {
+	v := c.verdict
+	switch {
+	case j.Reason != reasonNone:
+		return j.Reason
+	case c.ctx.Err() != nil:
+		return ReasonCanceled
+	case v.Retry == pgerr.RetryNever && !c.provenIdempotent(v), j.Repeat == RepeatNever, !c.p.allows(v.Category):
+		return ReasonNotRetryable
+	case j.Repeat != RepeatSafe && !c.op.repeatable():
+		return ReasonNotIdempotent
+	case c.m.InTransaction(c.ctx), c.m.closing.Load():
+		return ReasonNotRetryable
+	}
+	return reasonNone
+}
+
+// provenIdempotent: "the server itself does not know" (40003, 08007) forbids a
+// repeat only to work that must not happen twice.
+func (c *call) provenIdempotent(v pgerr.Verdict) bool {
+	return c.op.repeatable() && v.Effect == pgerr.EffectUnknown &&
+		(v.SQLState == "40003" || v.SQLState == "08007")
+}
+
+// wait waits as long as it takes before the next attempt, and reports why
+// there is none; reasonNone if there is.
+func (c *call) wait(after time.Duration) Reason {
+	if c.verdict.Trips == pgerr.ScopeDatabase && c.p.Park > c.parked && c.m.prober.down(c.ctx) {
+		// The database is away: the attempt was lost with it and is not counted. Admission parks the call.
+		c.free++
+		return reasonNone
+	}
+	used := c.attempts - c.free
+	if limit := c.p.attempts(c.verdict); limit > 0 && used >= limit {
+		return ReasonExhausted
+	}
+	elapsed := c.at - c.start - c.parked
+	delay := max(c.p.delays(c.verdict).Delay(used-1, rand.Uint64()), after)
+	if c.p.MaxElapsed > 0 && elapsed+delay > c.p.MaxElapsed {
+		return ReasonElapsed
+	}
+	if deadline, ok := c.ctx.Deadline(); ok { // a wait that cannot end in time is not begun
+		usual, _ := c.o.stats.first.quantile(0.5)
+		if time.Until(deadline) < delay+usual {
+			return ReasonDeadline
+		}
+	}
+	if reason := c.pay(); reason != reasonNone {
+		return reason
+	}
+	c.o.stats.troubled().delays.add(delay)
+	return c.sleep(delay)
+}
+
+// sleep waits for d; the end of the caller's context or of the Manager ends it.
+func (c *call) sleep(d time.Duration) Reason {
+	if d <= 0 {
+		return reasonNone
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	defer func() { c.at = c.m.now() }()
+	select {
+	case <-timer.C:
+		return reasonNone
+	case <-c.ctx.Done():
+	case <-c.m.life.Done():
+	}
+	return ReasonCanceled
+}

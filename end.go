@@ -1,0 +1,210 @@
+package perdure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/perdure/perdure/pgerr"
+)
+
+// The quantile and the number of successes behind "what an operation usually
+// takes".
+const (
+	usualQuantile = 0.99
+	usualCount    = 20
+)
+
+// succeed ends a call that did not go through at once.
+func (c *call) succeed(p permit, took time.Duration) error {
+	c.m.slow.answers.Add(1)
+	c.m.slow.successes.Add(1)
+	p.success(took)
+	elapsed := c.at - c.start
+	if c.attempts == 1 && c.parked == 0 {
+		c.o.stats.first.add(took)
+	} else {
+		t := c.o.stats.troubled()
+		t.attempts.add(took)
+		t.end(c.at, elapsed, c.attempts, true, reasonNone)
+	}
+	h := c.m.hooks.Load()
+	if h.AttemptEnd != nil {
+		h.AttemptEnd(c.ctx, AttemptEvent{Op: c.op.Name, Attempt: c.attempts, Duration: took, CorrelationID: c.id})
+	}
+	if h.CallEnd != nil {
+		h.CallEnd(c.ctx, CallEvent{
+			Op: c.op.Name, Attempts: c.attempts, Elapsed: elapsed, Parked: c.parked, CorrelationID: c.id,
+		})
+	}
+	return nil
+}
+
+// failed counts an attempt that failed, and tells of it.
+func (c *call) failed(took time.Duration) {
+	c.o.stats.troubled().failure(c.verdict, took)
+	c.m.countState(c.verdict.SQLState)
+	if h := c.m.hooks.Load().AttemptEnd; h != nil {
+		h(c.ctx, AttemptEvent{
+			Op: c.op.Name, Attempt: c.attempts, Duration: took, Err: c.last, Verdict: c.verdict, CorrelationID: c.correlation(),
+		})
+	}
+}
+
+// giveUp ends a call after an attempt that failed. A permanent error of the
+// first attempt comes back untouched, and so does one that says by itself that
+// the caller's context ended.
+func (c *call) giveUp(reason Reason, j Judgement) error {
+	e := &Error{Reason: reason, Hint: j.Hint}
+	switch reason { //nolint:exhaustive // the rest needs nothing more
+	case ReasonNotRetryable:
+		if c.attempts == 1 && j.Reason == reasonNone {
+			return c.untouched()
+		}
+	case ReasonCanceled:
+		e.cause = ErrClosed
+		if c.ctx.Err() != nil {
+			e.cause = context.Cause(c.ctx)
+		}
+		if c.attempts == 1 && errors.Is(c.last, e.cause) {
+			return c.untouched()
+		}
+	case ReasonDeadline:
+		e.cause = context.DeadlineExceeded
+		e.Hint = hint(e.Hint, "no further attempt fits before the deadline of the context")
+	case ReasonBudget:
+		e.cause = ErrBudgetSpent
+		e.RetryAt = time.Now().Add(time.Second)
+		e.Hint = hint(e.Hint, "too much fails for repeats to help; look at the first errors")
+	case ReasonOutcomeUnknown:
+		e.cause = ErrOutcomeUnknown
+		e.Hint = hint(e.Hint, "look whether the work is there before doing it again")
+	case ReasonNotIdempotent:
+		e.Hint = hint(e.Hint, notIdempotentHint(c.verdict))
+	case ReasonExhausted, ReasonElapsed:
+		e.RetryAt = time.Now().Add(c.p.delays(c.verdict).Ceiling(c.attempts))
+	}
+	return c.fail(e)
+}
+
+func hint(own, general string) string {
+	if own != "" {
+		return own
+	}
+	return general
+}
+
+func notIdempotentHint(v pgerr.Verdict) string {
+	if v.Effect == pgerr.EffectUnknown {
+		return "it may have taken effect: set Op.Idempotent if doing it twice is harmless, or run it with InTx or Once"
+	}
+	return "set Op.Idempotent or Op.ReadOnly if doing it twice is harmless, or run it with InTx or Once"
+}
+
+// untouched ends the call with its error as it is.
+func (c *call) untouched() error {
+	c.ended(c.last, reasonNone)
+	return c.last
+}
+
+// fail ends the call with e, which it completes.
+func (c *call) fail(e *Error) error {
+	e.Op = c.op.Name
+	e.Attempts = c.attempts
+	e.Elapsed = c.at - c.start
+	e.Verdict = c.verdict
+	e.CorrelationID = c.correlation()
+	e.Err = c.last
+	e.manager = c.m
+	if e.Err == nil {
+		e.Err, e.cause = e.cause, nil
+	}
+	c.ended(e, e.Reason)
+	return e
+}
+
+// ended counts a call that failed, and tells of it.
+func (c *call) ended(err error, reason Reason) {
+	elapsed := c.at - c.start
+	c.o.stats.troubled().end(c.at, elapsed, c.attempts, false, reason)
+	if h := c.m.hooks.Load().CallEnd; h != nil {
+		h(c.ctx, CallEvent{
+			Op: c.op.Name, Attempts: c.attempts, Elapsed: elapsed, Parked: c.parked,
+			Reason: reason, Err: err, Verdict: c.verdict, CorrelationID: c.correlation(),
+		})
+	}
+}
+
+// correlation returns the call's correlation ID, made when first needed.
+func (c *call) correlation() string {
+	if c.id == "" {
+		c.id = correlationID(c.ctx)
+	}
+	return c.id
+}
+
+// How often a call that waits for the budget asks it: at random within steps
+// that grow.
+const (
+	budgetFirstPause = 50 * time.Millisecond
+	budgetLastPause  = time.Second
+)
+
+// pay pays for the next attempt. A call whose policy parks waits until the
+// budget can pay; that keeps the budget's bound and loses no batch work.
+func (c *call) pay() Reason {
+	cost := price(c.verdict)
+	if c.m.budget.pay(c.at, cost) {
+		return reasonNone
+	}
+	waits := c.p.Park > c.parked
+	if h := c.m.hooks.Load().BudgetSpent; h != nil {
+		h(c.ctx, BudgetEvent{Op: c.op.Name, Attempt: c.attempts, Price: cost, Waits: waits, CorrelationID: c.correlation()})
+	}
+	if !waits {
+		return ReasonBudget
+	}
+	began := c.at
+	c.tellParked("budget", 0)
+	reason := ReasonBudget
+	for step := budgetFirstPause; c.parked+c.at-began < c.p.Park; step = min(2*step, budgetLastPause) {
+		if reason = c.sleep(step/2 + rand.N(step)); reason != reasonNone {
+			break
+		}
+		if c.m.budget.pay(c.at, cost) {
+			break
+		}
+		reason = ReasonBudget
+	}
+	waited := c.at - began
+	c.parked += waited
+	c.o.stats.troubled().park(waited)
+	c.tellReleased("budget", waited)
+	return reason
+}
+
+// classify returns the verdict of err, and how long its maker wants to wait.
+func (m *Manager) classify(err error) (pgerr.Verdict, time.Duration) {
+	if m.cfg.Classify != nil {
+		if v, ok := m.cfg.Classify(err); ok {
+			return v, 0
+		}
+	}
+	if mark, ok := errors.AsType[*marked](err); ok {
+		return pgerr.Verdict{
+			Category: pgerr.CategoryTransient,
+			Severity: pgerr.SeverityLow,
+			Retry:    pgerr.RetryStatement,
+			Effect:   pgerr.EffectUnknown,
+			Trips:    pgerr.ScopeOperation,
+		}, mark.after
+	}
+	return pgerr.Classify(err), 0
+}
+
+// String describes the Manager for a log line.
+func (m *Manager) String() string {
+	return fmt.Sprintf("perdure manager %s: database %s", m.cfg.Name, m.database.breaker.State())
+}

@@ -1,0 +1,129 @@
+package perdure
+
+import (
+	"context"
+	"time"
+
+	"github.com/perdure/perdure/breaker"
+	"github.com/perdure/perdure/pgerr"
+)
+
+// Hooks are functions that are called with what happens in a Manager. A nil
+// field is off. Hooks run on the goroutine of the call (or of the prober),
+// outside of all locks, and in order for one breaker; several may run at the
+// same time. They must not block: the call waits for them.
+type Hooks struct {
+	// AttemptEnd is called after each attempt, also one that succeeded.
+	AttemptEnd func(ctx context.Context, e AttemptEvent)
+	// CallEnd is called once for each call, also one that was refused.
+	CallEnd func(ctx context.Context, e CallEvent)
+	// BreakerChange is called when a breaker changes its state or is held or released.
+	BreakerChange func(e BreakerEvent)
+	// BudgetSpent is called when the budget could not pay for a repeat.
+	BudgetSpent func(ctx context.Context, e BudgetEvent)
+	// CommitOutcome is called when an adapter knows how a commit in doubt, or a Once, ended.
+	CommitOutcome func(ctx context.Context, e OutcomeEvent)
+	// Parked is called when a call begins to wait for a breaker, Released when it ends to.
+	Parked, Released func(ctx context.Context, e ParkEvent)
+}
+
+// AttemptEvent tells of one attempt.
+type AttemptEvent struct {
+	Op            string        // name of the operation
+	Attempt       int           // counted from 1
+	Duration      time.Duration // of the attempt
+	Err           error         // nil if it succeeded
+	Verdict       pgerr.Verdict // of Err
+	CorrelationID string        // "" for a call that has not failed and was given none
+}
+
+// CallEvent tells of one call.
+type CallEvent struct {
+	Op            string
+	Attempts      int           // zero for a call that was refused
+	Elapsed       time.Duration // parked time included
+	Parked        time.Duration // waited for breakers and budget
+	Reason        Reason        // zero if the call succeeded or its error came back untouched
+	Err           error         // what the call returned
+	Verdict       pgerr.Verdict // of the last error
+	CorrelationID string
+}
+
+// BreakerEvent tells of a breaker.
+type BreakerEvent struct {
+	Operation string // "database" for the database's
+	Change    breaker.Change
+}
+
+// BudgetEvent tells of a repeat that the budget could not pay for.
+type BudgetEvent struct {
+	Op            string
+	Attempt       int // that failed
+	Price         float64
+	Waits         bool // the call parks until the budget can pay
+	CorrelationID string
+}
+
+// ParkEvent tells of a call that waits, or waited, for a breaker.
+type ParkEvent struct {
+	Op            string
+	For           string        // the breaker's operation; "database" for the database's, "budget" for the budget
+	Waited        time.Duration // zero when it begins to
+	CorrelationID string
+}
+
+// Resolution is how a commit in doubt ended, or what a Once found.
+type Resolution string
+
+// The resolutions.
+const (
+	Committed  Resolution = "committed"  // it is proven that the transaction is committed
+	Aborted    Resolution = "aborted"    // it is proven that it is not and never will be
+	Undecided  Resolution = "unknown"    // neither can be proven
+	Run        Resolution = "run"        // a Once ran its function
+	Remembered Resolution = "remembered" // a Once found the work done
+)
+
+// OutcomeEvent tells how a commit in doubt was resolved, or what a Once did.
+type OutcomeEvent struct {
+	Op            string
+	Key           string // of a Once
+	Resolution    Resolution
+	Method        string        // how it is known: "marker", "token", "wire"
+	Evidence      string        // what was found, in words
+	Took          time.Duration // from the doubt to the answer
+	CorrelationID string
+}
+
+// JoinHooks returns hooks that call a's function, then b's.
+func JoinHooks(a, b Hooks) Hooks {
+	return Hooks{
+		AttemptEnd:    join2(a.AttemptEnd, b.AttemptEnd),
+		CallEnd:       join2(a.CallEnd, b.CallEnd),
+		BreakerChange: join1(a.BreakerChange, b.BreakerChange),
+		BudgetSpent:   join2(a.BudgetSpent, b.BudgetSpent),
+		CommitOutcome: join2(a.CommitOutcome, b.CommitOutcome),
+		Parked:        join2(a.Parked, b.Parked),
+		Released:      join2(a.Released, b.Released),
+	}
+}
+
+func join1[E any](a, b func(E)) func(E) {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(e E) { a(e); b(e) }
+}
+
+func join2[E any](a, b func(context.Context, E)) func(context.Context, E) {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(ctx context.Context, e E) { a(ctx, e); b(ctx, e) }
+}

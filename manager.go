@@ -1,0 +1,225 @@
+package perdure
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perdure/perdure/breaker"
+	"github.com/perdure/perdure/pgerr"
+)
+
+// Manager guards one database: it admits calls, repeats what may be repeated,
+// and keeps breakers, budget and statistics. It is safe for concurrent use and
+// must not be copied. It forgets when the process ends, unless Save is called.
+type Manager struct {
+	cfg        Config
+	epoch      time.Time // of the monotonic times below
+	database   *gate
+	operations sync.Map // name → *operation
+	other      *operation
+	slow       slowCounts
+	budget     budget
+	prober     prober
+	hooks      atomic.Pointer[Hooks]
+	parked     atomic.Int64
+	overflowed atomic.Uint64   // calls that ran as "other"
+	life       context.Context // of the Manager's own goroutines, not of any call; Close ends it
+	end        context.CancelCauseFunc
+	closing    atomic.Bool
+	background sync.WaitGroup // the prober and the releasers
+
+	mu       sync.Mutex // guards the fields below
+	named    int        // operations with a name of their own
+	added    map[int]Hooks
+	nextHook int
+	restored map[string]breaker.Snapshot // of operations not used yet
+	up       chan struct{}               // closed while the database's breaker is not open
+	pending  int                         // outcomes that Close waits for
+	settled  chan struct{}               // closed when pending falls to zero; nil while nobody waits
+	outcomes map[outcomeKey]uint64
+	states   map[string]uint64 // errors by SQLSTATE
+}
+
+// New returns a Manager, or every fault of cfg, joined, each with its path. It
+// does no I/O and starts no goroutine.
+func New(cfg Config) (*Manager, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("perdure: %w", err)
+	}
+	m := &Manager{
+		cfg:      cfg.withDefaults(),
+		epoch:    time.Now(),
+		added:    map[int]Hooks{},
+		restored: map[string]breaker.Snapshot{},
+		up:       make(chan struct{}),
+		outcomes: map[outcomeKey]uint64{},
+		states:   map[string]uint64{},
+	}
+	m.life, m.end = context.WithCancelCause(context.Background()) //nolint:forbidigo // see Manager.life
+	close(m.up)
+	m.hooks.Store(&m.cfg.Hooks)
+	m.prober.m = m
+	m.budget.cfg = m.cfg.Budget.withDefaults()
+	m.budget.counts = m.calls
+	var err error
+	m.database, err = newGate(m, databaseName, m.cfg.Database, m.prober.suspect)
+	if err != nil {
+		return nil, fmt.Errorf("perdure: database.%w", err)
+	}
+	m.other = &operation{name: otherName, base: m.cfg.policyFor(otherName, nil)}
+	return m, nil
+}
+
+// Name returns the label of the guarded database.
+func (m *Manager) Name() string { return m.cfg.Name }
+
+// now is the monotonic time since New.
+func (m *Manager) now() time.Duration { return time.Since(m.epoch) }
+
+// slowCounts counts what happens off the path of a call that succeeds at once.
+type slowCounts struct {
+	calls     atomic.Uint64 // begun
+	successes atomic.Uint64
+	answers   atomic.Uint64 // successes reported to the database's breaker
+}
+
+// calls returns how many attempts succeeded and how many calls were begun, to
+// the budget. The calls that succeeded at once are the successes of the
+// database's breaker less those reported for any other reason, so that the
+// path of such a call pays nothing for the budget. (Both fall short by the
+// results that the breaker drops as too late.)
+func (m *Manager) calls() (successes, calls uint64) {
+	answers, all := m.slow.answers.Load(), m.database.breaker.Successes()
+	if all > answers {
+		calls = all - answers
+	}
+	return calls + m.slow.successes.Load(), calls + m.slow.calls.Load()
+}
+
+// operation finds or makes the operation of that name.
+func (m *Manager) operation(op *Op) (*operation, error) {
+	if v, ok := m.operations.Load(op.Name); ok {
+		return v.(*operation), nil //nolint:forcetypeassert,revive // the map holds nothing else
+	}
+	return m.newOperation(op)
+}
+
+func (m *Manager) newOperation(op *Op) (*operation, error) {
+	if err := validName(op.Name); err != nil {
+		return nil, fmt.Errorf("perdure: %w", err)
+	}
+	if op.Policy != nil {
+		if err := op.Policy.Validate(); err != nil {
+			return nil, fmt.Errorf("perdure: operation %s: policy: %w", op.Name, err)
+		}
+	}
+	o := &operation{name: op.Name, base: m.cfg.policyFor(op.Name, nil)}
+	if cfg := m.cfg.policyFor(op.Name, op.Policy).Breaker; cfg.Rule != breaker.Off {
+		g, err := newGate(m, op.Name, cfg, nil)
+		if err != nil {
+			return nil, fmt.Errorf("perdure: operation %s: policy.breaker.%w", op.Name, err)
+		}
+		o.gate = g
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if v, ok := m.operations.Load(op.Name); ok {
+		return v.(*operation), nil //nolint:forcetypeassert,revive // the map holds nothing else
+	}
+	if m.named >= m.cfg.MaxOperations {
+		m.overflowed.Add(1)
+		return m.other, nil
+	}
+	if s, ok := m.restored[op.Name]; ok && o.gate != nil {
+		delete(m.restored, op.Name)
+		if err := o.gate.restore(s); err != nil {
+			m.cfg.Logger.Warn("saved breaker not restored", slog.String("operation", op.Name), slog.Any("error", err))
+		}
+	}
+	m.named++
+	m.operations.Store(op.Name, o)
+	return o, nil
+}
+
+// Breaker returns the breaker of an operation, or the database's under the
+// name "database"; nil if there is none. Use it to hold a breaker open or
+// closed, and to release it.
+func (m *Manager) Breaker(name string) *breaker.Breaker {
+	if name == databaseName {
+		return m.database.breaker
+	}
+	v, ok := m.operations.Load(name)
+	if !ok {
+		return nil
+	}
+	o := v.(*operation) //nolint:forcetypeassert,revive // the map holds nothing else
+	if o.gate == nil {
+		return nil
+	}
+	return o.gate.breaker
+}
+
+// Classify returns the verdict of err: by Config.Classify, by the marks of
+// Transient and RetryAfter, then by package pgerr.
+func (m *Manager) Classify(err error) pgerr.Verdict {
+	v, _ := m.classify(err)
+	return v
+}
+
+// Close stops admission, releases every parked call (it returns ErrClosed) and
+// waits until no outcome of a commit is open and all goroutines of the Manager
+// have ended, or until ctx does; it then returns the cause of ctx. Calls that
+// were admitted go on, without repeats. Close may be called more than once.
+func (m *Manager) Close(ctx context.Context) error {
+	m.mu.Lock()
+	m.closing.Store(true)
+	m.mu.Unlock()
+	m.end(ErrClosed)
+	select {
+	case <-m.noOutcomes():
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	done := make(chan struct{})
+	go func() {
+		m.background.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// AddHooks adds h to the hooks of the configuration until remove is called.
+func (m *Manager) AddHooks(h Hooks) (remove func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	id := m.nextHook
+	m.nextHook++
+	m.added[id] = h
+	m.joinHooks()
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.added, id)
+		m.joinHooks()
+	}
+}
+
+// joinHooks is called under mu.
+func (m *Manager) joinHooks() {
+	all := m.cfg.Hooks
+	for id := range m.nextHook {
+		if h, ok := m.added[id]; ok {
+			all = JoinHooks(all, h)
+		}
+	}
+	m.hooks.Store(&all)
+}

@@ -1,0 +1,54 @@
+package perdure
+
+import (
+	"fmt"
+	"sync/atomic"
+)
+
+// maxPolicies bounds the resolved policies that an operation remembers: a
+// program that makes a new Policy for each call must not grow the Manager.
+const maxPolicies = 16
+
+// operation is what a Manager keeps for one name.
+type operation struct {
+	name     string
+	gate     *gate  // nil: the operation has no breaker
+	base     Policy // for calls whose Op has no policy; read-only
+	policies atomic.Pointer[[]resolved]
+	refusals [2]atomic.Pointer[refusal] // by the database's breaker, by the operation's own
+	stats    stats
+}
+
+// resolved is a caller's policy and what it comes to with all others below it.
+type resolved struct {
+	own  *Policy
+	full *Policy
+}
+
+// policy returns the policy for a call of op.
+func (o *operation) policy(m *Manager, own *Policy) (*Policy, error) {
+	if own == nil {
+		return &o.base, nil
+	}
+	known := o.policies.Load()
+	if known != nil {
+		for _, r := range *known {
+			if r.own == own {
+				return r.full, nil
+			}
+		}
+	}
+	if err := own.Validate(); err != nil {
+		return nil, fmt.Errorf("perdure: operation %s: policy: %w", o.name, err)
+	}
+	full := m.cfg.policyFor(o.name, own)
+	var next []resolved
+	if known != nil {
+		next = *known
+	}
+	if len(next) < maxPolicies {
+		next = append(next[:len(next):len(next)], resolved{own, &full})
+		o.policies.CompareAndSwap(known, &next) // a call that loses the race resolves again
+	}
+	return &full, nil
+}

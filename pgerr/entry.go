@@ -1,0 +1,90 @@
+package pgerr
+
+import (
+	"iter"
+	"slices"
+)
+
+//go:generate go run ./internal/gen
+
+// Entry is one line of the project's SQLSTATE table, pgerr/sqlstate.csv.
+type Entry struct {
+	// SQLState is the five-character code.
+	SQLState string
+	// Condition is PostgreSQL's name for it, such as serialization_failure.
+	Condition string
+	// Category, Severity, Retry, Effect and Trips are those of the [Verdict]
+	// that the code alone gets; [ClassifyFields] lists what else can decide.
+	Category Category
+	Severity Severity
+	Retry    Retry
+	Effect   Effect
+	Trips    Scope
+	// MessageSafe says that the server's message for this code holds no data
+	// of the user's, only names of objects, so that it may be logged.
+	MessageSafe bool
+	// Why gives the reason, and the exceptions.
+	Why string
+}
+
+// Verdict returns what the code alone means.
+func (e Entry) Verdict() Verdict {
+	return Verdict{
+		SQLState: e.SQLState, Category: e.Category, Severity: e.Severity,
+		Retry: e.Retry, Effect: e.Effect, Trips: e.Trips,
+	}
+}
+
+// Lookup returns the entry of a five-character SQLSTATE. It reports false for
+// a code that the table does not have; [ClassifyFields] judges such a code by
+// its class. It does not allocate and may be called concurrently.
+func Lookup(sqlstate string) (Entry, bool) {
+	e := find(sqlstate)
+	if e == nil {
+		return Entry{}, false
+	}
+	return *e, true
+}
+
+// All returns every entry of the table, in the order of the codes.
+func All() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for i := range table {
+			if !yield(table[i]) {
+				return
+			}
+		}
+	}
+}
+
+// find returns the entry for a code, or nil.
+func find(sqlstate string) *Entry {
+	if !isSQLState(sqlstate) {
+		return nil
+	}
+	i, ok := slices.BinarySearch(codes[:], pack(sqlstate))
+	if !ok {
+		return nil
+	}
+	return &table[i]
+}
+
+// pack makes a number of a five-byte code that sorts as the code does:
+// comparing numbers is what makes the search quick.
+func pack(s string) uint64 {
+	_ = s[4]
+	return uint64(s[0])<<32 | uint64(s[1])<<24 | uint64(s[2])<<16 | uint64(s[3])<<8 | uint64(s[4])
+}
+
+// isSQLState reports whether s has the shape of a SQLSTATE: five of [0-9A-Z].
+func isSQLState(s string) bool {
+	if len(s) != 5 {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,136 @@
+package perdure
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perdure/perdure/pgerr"
+)
+
+const (
+	categoryCount = int(pgerr.CategoryRaised) + 1
+	severityCount = int(pgerr.SeverityCritical) + 1
+	// maxCountedAttempt is the last attempt with a count of its own; later ones share it.
+	maxCountedAttempt = 10
+
+	rateWindow = 5 * time.Minute
+	rateSlots  = 10
+)
+
+// stats counts what happens to one operation. A call that succeeds at once
+// touches only first; everything else is counted under a lock, on a path that
+// has failed already.
+type stats struct {
+	first    histogram // calls that succeeded at the first attempt
+	rejected atomic.Uint64
+	trouble  atomic.Pointer[trouble] // nil until something fails
+}
+
+// trouble counts what does not succeed at once.
+type trouble struct {
+	mu       sync.Mutex // guards the fields below but the histograms
+	errors   [categoryCount][severityCount]uint64
+	retries  [maxCountedAttempt + 1]uint64 // by the number of the attempt that was begun
+	outcomes [reasonCount]uint64           // of calls that failed; 0: the error came back untouched
+	parkedOK uint64                        // calls that waited and succeeded at the first attempt
+	late     uint64                        // calls that succeeded after a repeat
+	lost     uint64                        // calls that failed after a repeat
+	parked   uint64
+	waited   time.Duration
+	panics   uint64
+	rate     rate
+
+	attempts histogram // attempts that failed, and repeats
+	calls    histogram // calls that failed or were repeated
+	delays   histogram
+}
+
+// troubled returns the counters of trouble, made when first needed.
+func (s *stats) troubled() *trouble {
+	if t := s.trouble.Load(); t != nil {
+		return t
+	}
+	s.trouble.CompareAndSwap(nil, new(trouble))
+	return s.trouble.Load()
+}
+
+func (t *trouble) failure(v pgerr.Verdict, took time.Duration) {
+	t.attempts.add(took)
+	t.mu.Lock()
+	t.errors[v.Category][v.Severity]++
+	t.mu.Unlock()
+}
+
+func (t *trouble) repeat(attempt int) {
+	t.mu.Lock()
+	t.retries[min(attempt, maxCountedAttempt)]++
+	t.mu.Unlock()
+}
+
+// end counts a call that was repeated or failed.
+func (t *trouble) end(now, elapsed time.Duration, attempts int, ok bool, reason Reason) {
+	t.calls.add(elapsed)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !ok {
+		t.outcomes[reason]++
+	}
+	if attempts < 2 {
+		if ok {
+			t.parkedOK++
+		}
+		return
+	}
+	if ok {
+		t.late++
+	} else {
+		t.lost++
+	}
+	t.rate.add(now, ok)
+}
+
+func (t *trouble) park(waited time.Duration) {
+	t.mu.Lock()
+	t.parked++
+	t.waited += waited
+	t.mu.Unlock()
+}
+
+// rate keeps how many of the retried calls of the last five minutes succeeded,
+// in slots of half a minute.
+type rate struct {
+	slot  int64
+	slots [rateSlots]struct{ all, ok uint64 }
+}
+
+func (r *rate) add(now time.Duration, ok bool) {
+	r.advance(now)
+	s := &r.slots[r.slot%rateSlots]
+	s.all++
+	if ok {
+		s.ok++
+	}
+}
+
+func (r *rate) advance(now time.Duration) {
+	slot := int64(now / (rateWindow / rateSlots))
+	for range min(max(slot-r.slot, 0), rateSlots) {
+		r.slot++
+		r.slots[r.slot%rateSlots] = struct{ all, ok uint64 }{}
+	}
+	r.slot = max(slot, r.slot)
+}
+
+// value is the share that succeeded; 1 while there were none.
+func (r *rate) value(now time.Duration) float64 {
+	r.advance(now)
+	var all, ok uint64
+	for _, s := range r.slots {
+		all, ok = all+s.all, ok+s.ok
+	}
+	if all == 0 {
+		return 1
+	}
+	return float64(ok) / float64(all)
+}
