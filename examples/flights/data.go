@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -70,10 +71,10 @@ func Embedded() (*Data, error) {
 
 // Read reads flights from a file of the same shape as flights.csv, with the
 // embedded airports. The error is a [*FormatError] if the file has no header.
-func Read(name string, content []byte) (*Data, error) {
+func Read(name string, r io.Reader) (*Data, error) {
 	airports, err := ParseAirports(bytes.NewReader(airportsCSV))
 	if err != nil {
 		return nil, fmt.Errorf("embedded airports.csv: %w", err)
 	}
-	return ParseFlights(name, bytes.NewReader(content), airports)
+	return ParseFlights(name, r, airports)
 }

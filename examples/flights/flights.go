@@ -129,3 +129,21 @@ var schemaSQL string
 
 // Schema returns the SQL that creates the tables, if they are not there.
 func Schema() string { return schemaSQL }
+
+// Tasks returns how many tasks a run has: the batches, and the four steps
+// without any.
+func (c Config) Tasks() int {
+	c = c.withDefaults()
+	n := func(rows, size int) int { return (rows + size - 1) / size }
+	return n(len(c.Data.Airports), c.Batch) + n(len(c.Data.Flights), c.Batch) + n(len(c.Data.Rejects), c.Batch) +
+		n(len(c.Data.Flights), c.PredictBatch) + 4
+}
+
+// LocksAgainstTheOrder returns two statements that take locks which the step
+// load takes, in the opposite order: what an ill-behaved neighbour would do.
+func LocksAgainstTheOrder() [2]string {
+	return [2]string{
+		"select from airport where iata = 'ORD' for update",
+		"select from airport where iata = 'ATL' for update",
+	}
+}
