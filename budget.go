@@ -17,7 +17,15 @@ const (
 const (
 	budgetLifetime = 10 * time.Second       // of a deposit
 	budgetSlot     = 100 * time.Millisecond // of the sliding second
-	budgetSlots    = 11                     // the slot under way and ten full ones: the second is never cut short
+	// budgetSlots are the slot under way and ten full ones: repeats are counted over all of them, so that the
+	// second is never cut short, calls over the ten.
+	budgetSlots = 11
+	// budgetRecent is a shorter stretch that the ratio holds for as well: when trouble begins, callers that wait
+	// call less, and a whole second would lag behind.
+	budgetRecent = 3
+	// budgetMargin keeps a tenth of the repeats back: how many calls a second has is known only when it is
+	// over, and repeats change it.
+	budgetMargin = 0.9
 )
 
 // Prices of a repeat, in successes. What the repeat costs a server in trouble
@@ -74,9 +82,10 @@ func (c BudgetConfig) withDefaults() BudgetConfig {
 
 // price is what a repeat after v costs; zero: it is exempt.
 func price(v pgerr.Verdict) float64 {
-	switch v.Category { //nolint:exhaustive // the rest costs the same
-	case pgerr.CategoryTransient, pgerr.CategoryLock:
+	if contended(v) {
 		return 0
+	}
+	switch v.Category { //nolint:exhaustive // the rest costs the same
 	case pgerr.CategoryConnection, pgerr.CategoryShutdown, pgerr.CategoryTimeout, pgerr.CategoryReadOnly:
 		return priceConnection
 	case pgerr.CategoryResource:
@@ -102,31 +111,55 @@ type budget struct {
 	refused   uint64
 }
 
-// pay takes the price of one repeat at the time now and reports whether the
+// affords reports whether the budget could pay for a repeat now. It is asked
+// before the delay, so that nobody sleeps for a repeat that cannot be.
+func (b *budget) affords(now time.Duration, price float64) bool {
+	return b.charge(now, price, false)
+}
+
+// pay takes the price of one repeat that begins now, and reports whether the
 // budget had it.
 func (b *budget) pay(now time.Duration, price float64) bool {
+	return b.charge(now, price, true)
+}
+
+func (b *budget) charge(now time.Duration, price float64, take bool) bool {
 	if price == 0 || b.cfg.Off {
 		return true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.advance(now)
-	var repeats, calls float64
-	for i := range b.slots {
-		repeats += b.slots[i].repeats
-		calls += b.slots[i].calls
-	}
-	switch {
-	case repeats+1 <= b.cfg.Floor:
-	case repeats+1 <= b.cfg.Ratio*calls && b.coins >= price:
-		b.coins -= price
-	default:
+	repeats, calls := b.last(budgetSlots - 1)
+	free := repeats+1 <= b.cfg.Floor
+	if !free && (b.coins < price || !b.room(repeats, calls) || !b.room(b.last(budgetRecent))) {
 		b.refused++
 		return false
 	}
-	b.slots[b.slot%budgetSlots].repeats++
-	b.paid++
+	if take {
+		if !free {
+			b.coins -= price
+		}
+		b.slots[b.slot%budgetSlots].repeats++
+		b.paid++
+	}
 	return true
+}
+
+// room reports whether one more repeat stays within the ratio.
+func (b *budget) room(repeats, calls float64) bool {
+	return repeats+1 <= budgetMargin*b.cfg.Ratio*calls
+}
+
+// last returns the calls of the last n full slots, and the repeats of these
+// and of the slot under way.
+func (b *budget) last(n int64) (repeats, calls float64) {
+	repeats = b.slots[b.slot%budgetSlots].repeats
+	for i := max(b.slot-n, 0); i < b.slot; i++ {
+		repeats += b.slots[i%budgetSlots].repeats
+		calls += b.slots[i%budgetSlots].calls
+	}
+	return repeats, calls
 }
 
 // advance brings the bucket and the sliding second up to now. Between two
@@ -142,12 +175,20 @@ func (b *budget) advance(now time.Duration) {
 	b.coins += newSuccesses * fraction(budgetLifetime, elapsed)
 
 	slot := int64(b.at / budgetSlot)
-	for range min(slot-b.slot, budgetSlots) {
+	passed := min(slot-b.slot, budgetSlots)
+	b.slot = slot - passed
+	for range passed {
 		b.slot++
 		b.slots[b.slot%budgetSlots] = struct{ repeats, calls float64 }{}
 	}
-	b.slot = slot
-	b.slots[b.slot%budgetSlots].calls += newCalls * fraction(time.Second, elapsed)
+	share := newCalls * fraction(budgetSlot, elapsed)
+	for i := range passed {
+		b.slots[(b.slot-i)%budgetSlots].calls += share
+		newCalls -= share
+	}
+	if passed < budgetSlots {
+		b.slots[b.slot%budgetSlots].calls += max(newCalls, 0)
+	}
 }
 
 // fraction is the share of the time elapsed that lies within the last d.
@@ -170,11 +211,7 @@ func (b *budget) snapshot(now time.Duration) BudgetSnapshot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.advance(now)
-	var repeats, calls float64
-	for i := range b.slots {
-		repeats += b.slots[i].repeats
-		calls += b.slots[i].calls
-	}
+	repeats, calls := b.last(budgetSlots - 1)
 	s := BudgetSnapshot{Ratio: 1, Coins: b.coins, Paid: b.paid, Refused: b.refused}
 	if room := max(b.cfg.Floor, b.cfg.Ratio*calls); room > 0 {
 		s.Ratio = max(0, 1-repeats/room)

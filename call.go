@@ -3,7 +3,6 @@ package perdure
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/perdure/perdure/breaker"
@@ -317,51 +316,4 @@ func (c *call) may(j Judgement) Reason {
 func (c *call) provenIdempotent(v pgerr.Verdict) bool {
 	return c.op.repeatable() && v.Effect == pgerr.EffectUnknown &&
 		(v.SQLState == "40003" || v.SQLState == "08007")
-}
-
-// wait waits as long as it takes before the next attempt, and reports why
-// there is none; reasonNone if there is.
-func (c *call) wait(after time.Duration) Reason {
-	if c.verdict.Trips == pgerr.ScopeDatabase && c.p.Park > c.parked && c.m.prober.down(c.ctx) {
-		// The database is away: the attempt was lost with it and is not counted. Admission parks the call.
-		c.free++
-		return reasonNone
-	}
-	used := c.attempts - c.free
-	if limit := c.p.attempts(c.verdict); limit > 0 && used >= limit {
-		return ReasonExhausted
-	}
-	elapsed := c.at - c.start - c.parked
-	delay := max(c.p.delays(c.verdict).Delay(used-1, rand.Uint64()), after)
-	if c.p.MaxElapsed > 0 && elapsed+delay > c.p.MaxElapsed {
-		return ReasonElapsed
-	}
-	if deadline, ok := c.ctx.Deadline(); ok { // a wait that cannot end in time is not begun
-		usual, _ := c.o.stats.first.quantile(0.5)
-		if time.Until(deadline) < delay+usual {
-			return ReasonDeadline
-		}
-	}
-	if reason := c.pay(); reason != reasonNone {
-		return reason
-	}
-	c.o.stats.troubled().delays.add(delay)
-	return c.sleep(delay)
-}
-
-// sleep waits for d; the end of the caller's context or of the Manager ends it.
-func (c *call) sleep(d time.Duration) Reason {
-	if d <= 0 {
-		return reasonNone
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	defer func() { c.at = c.m.now() }()
-	select {
-	case <-timer.C:
-		return reasonNone
-	case <-c.ctx.Done():
-	case <-c.m.life.Done():
-	}
-	return ReasonCanceled
 }

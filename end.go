@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/perdure/perdure/pgerr"
@@ -143,46 +142,6 @@ func (c *call) correlation() string {
 		c.id = correlationID(c.ctx)
 	}
 	return c.id
-}
-
-// How often a call that waits for the budget asks it: at random within steps
-// that grow.
-const (
-	budgetFirstPause = 50 * time.Millisecond
-	budgetLastPause  = time.Second
-)
-
-// pay pays for the next attempt. A call whose policy parks waits until the
-// budget can pay; that keeps the budget's bound and loses no batch work.
-func (c *call) pay() Reason {
-	cost := price(c.verdict)
-	if c.m.budget.pay(c.at, cost) {
-		return reasonNone
-	}
-	waits := c.p.Park > c.parked
-	if h := c.m.hooks.Load().BudgetSpent; h != nil {
-		h(c.ctx, BudgetEvent{Op: c.op.Name, Attempt: c.attempts, Price: cost, Waits: waits, CorrelationID: c.correlation()})
-	}
-	if !waits {
-		return ReasonBudget
-	}
-	began := c.at
-	c.tellParked("budget", 0)
-	reason := ReasonBudget
-	for step := budgetFirstPause; c.parked+c.at-began < c.p.Park; step = min(2*step, budgetLastPause) {
-		if reason = c.sleep(step/2 + rand.N(step)); reason != reasonNone {
-			break
-		}
-		if c.m.budget.pay(c.at, cost) {
-			break
-		}
-		reason = ReasonBudget
-	}
-	waited := c.at - began
-	c.parked += waited
-	c.o.stats.troubled().park(waited)
-	c.tellReleased("budget", waited)
-	return reason
 }
 
 // classify returns the verdict of err, and how long its maker wants to wait.

@@ -138,9 +138,10 @@ func (p *Policy) allows(c pgerr.Category) bool {
 	return p.RetryOn == nil || slices.Contains(p.RetryOn, c)
 }
 
-// contended: others held what the work wanted; repeats do useful work.
+// contended: the server took the work back because others held what it wanted;
+// repeats do useful work. An error that fn marked itself says nothing of others.
 func contended(v pgerr.Verdict) bool {
-	return v.Category == pgerr.CategoryTransient || v.Category == pgerr.CategoryLock
+	return v.SQLState != "" && (v.Category == pgerr.CategoryTransient || v.Category == pgerr.CategoryLock)
 }
 
 // overloaded: the server is there and lacks something that time gives back.

@@ -1,0 +1,54 @@
+# Everything a person or a machine runs here. `make help` lists it.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: setup demo test check race arch vet lint tidy generate bench torture cover help
+
+# The tools have a module of their own, so that the library's go.mod stays its
+# users' business. -modfile and a workspace exclude each other (docs/adr/0001).
+TOOL  := GOWORK=off go tool -modfile="$(CURDIR)/tools/go.mod"
+PG    := scripts/with-pg.sh
+EACH  := scripts/each.sh
+COVER := . ./pgerr ./breaker ./backoff ./perdurepgx
+
+setup: ## install or unpack what is missing (Go is not: it is only checked)
+	@scripts/setup.sh
+
+demo: setup ## run the flights pipeline while its server is killed
+	@$(PG) go run ./cmd/perdure demo
+
+test: setup check ## all that must be green: set-up, then check
+
+check: vet lint tidy arch race ## vet, lint, tidy, architecture, race tests
+
+race: ## tests of all modules under the race detector
+	@$(PG) $(EACH) go test -race -count=1 -timeout 30m ./...
+
+arch: ## allowed imports, file lengths, what must never be written
+	@go test -count=1 ./internal/arch
+
+vet: ## go vet on all modules
+	@$(EACH) go vet ./...
+
+lint: ## golangci-lint on all modules
+	@echo 'golangci-lint: its first build takes minutes' >&2; $(TOOL) golangci-lint version
+	@$(EACH) env $(TOOL) golangci-lint run
+
+tidy: ## fail when a go.mod or go.sum is not tidy
+	@$(EACH) go mod tidy -diff
+	@cd tools && GOWORK=off go mod tidy -diff
+
+generate: ## write generated files anew
+	@$(EACH) go generate ./...
+
+bench: ## benchmarks of the hot path, with allocations
+	@go test -run '^$$' -bench . -benchmem .
+
+torture: setup ## the long torture of commits on a real server
+	@$(PG) go test ./internal/torture -run TestTorture -torture=full -v -timeout 60m
+
+cover: setup ## statement coverage of the packages that decide
+	@$(PG) go test -timeout 30m -cover $(COVER)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -1,0 +1,213 @@
+package perdure_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/breaker"
+)
+
+func TestAParkedCallThatIsCancelledLeaves(t *testing.T) {
+	op := perdure.Op{Name: "park.cancelled", Policy: &perdure.Policy{Park: time.Hour}}
+	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+		m.Breaker("database").HoldOpen("test")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Minute, func() { cancel(errOwn) })
+		err := m.Do(ctx, op, succeed)
+		if !errors.Is(err, errOwn) {
+			t.Errorf("Do() = %v, want the cause", err)
+		}
+		if s := m.Snapshot(); s.Parked != 0 || s.Operations[0].Waited != time.Minute {
+			t.Errorf("%d parked, waited %s, want none and 1m", s.Parked, s.Operations[0].Waited)
+		}
+	})
+}
+
+func TestParkingIsBounded(t *testing.T) {
+	op := perdure.Op{Name: "park.bounded", Policy: &perdure.Policy{Park: time.Minute}}
+	bubble(t, perdure.Config{MaxParked: 2}, func(t *testing.T, m *perdure.Manager) {
+		m.Breaker("database").HoldOpen("test")
+		var wg sync.WaitGroup
+		errs := make(chan error, 5)
+		for range 5 {
+			wg.Go(func() { errs <- m.Do(t.Context(), op, succeed) })
+		}
+		synctest.Wait()
+		if n := len(errs); n != 3 {
+			t.Errorf("%d calls returned at once, want 3: two may park", n)
+		}
+		begun := time.Now()
+		wg.Wait()
+		if d := time.Since(begun); d != time.Minute {
+			t.Errorf("the parked gave up after %s, want 1m", d)
+		}
+		close(errs)
+		for err := range errs {
+			if !errors.Is(err, perdure.ErrBreakerOpen) {
+				t.Errorf("Do() = %v, want breaker open", err)
+			}
+		}
+	})
+}
+
+// TestAShortOutageCostsAParkingCallNoAttempt: with one attempt allowed, a call
+// that parks survives a server that is away when it begins.
+func TestAShortOutageCostsAParkingCallNoAttempt(t *testing.T) {
+	op := perdure.Op{Name: "park.attempt", Idempotent: true, Policy: &perdure.Policy{MaxAttempts: 1, Park: time.Hour}}
+	bubble(t, perdure.Config{Budget: perdure.BudgetConfig{Floor: -1}}, func(t *testing.T, m *perdure.Manager) {
+		var s server
+		if err := m.SetProbe(s.probe); err != nil {
+			t.Fatal(err)
+		}
+		s.down.Store(true)
+		time.AfterFunc(10*time.Minute, func() { s.down.Store(false) })
+		if err := m.Do(t.Context(), op, s.work); err != nil {
+			t.Errorf("Do() = %v", err)
+		}
+	})
+}
+
+func TestAParkingCallWaitsForTheBudget(t *testing.T) {
+	op := perdure.Op{Name: "park.budget", Idempotent: true, Policy: &perdure.Policy{
+		MaxAttempts: -1, Park: time.Hour, Backoff: noDelay, Breaker: breaker.Config{Rule: breaker.Off},
+	}}
+	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+		attempts := 0
+		begun := time.Now()
+		err := m.Do(t.Context(), op, func(context.Context) error {
+			if attempts++; attempts > 100 {
+				return nil
+			}
+			return perdure.Transient(errOwn)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := time.Since(begun); d < 15*time.Second {
+			t.Errorf("100 repeats took %s: more than the floor of five a second", d)
+		}
+	})
+}
+
+func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
+	op := perdure.Op{Name: "probe.read", ReadOnly: true, Policy: &perdure.Policy{Breaker: breaker.Config{Rule: breaker.Off}, MaxAttempts: 1}}
+	refused := func(context.Context) error { return syscall.ECONNREFUSED }
+	t.Run("evidence is dismissed while the database answers", func(t *testing.T) {
+		bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+			var s server
+			if err := m.SetProbe(s.probe); err != nil {
+				t.Fatal(err)
+			}
+			for range 1000 {
+				_ = m.Do(t.Context(), op, refused)
+				synctest.Wait()
+			}
+			if st := m.Breaker("database").State(); st != breaker.Closed {
+				t.Errorf("breaker is %s, want closed: every probe succeeded", st)
+			}
+		})
+	})
+	t.Run("a probe that fails opens it, one that succeeds lets calls in", func(t *testing.T) {
+		bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+			var s server
+			if err := m.SetProbe(s.probe); err != nil {
+				t.Fatal(err)
+			}
+			s.down.Store(true)
+			for range 10 {
+				_ = m.Do(t.Context(), op, refused)
+			}
+			sleep(t.Context(), 200*time.Millisecond)
+			if st := m.Breaker("database").State(); st != breaker.Open {
+				t.Fatalf("breaker is %s, want open", st)
+			}
+			up := m.DatabaseUp()
+			select {
+			case <-up:
+				t.Error("DatabaseUp() is closed while the breaker is open")
+			default:
+			}
+			s.down.Store(false)
+			begun := time.Now()
+			<-up
+			if d := time.Since(begun); d > time.Second {
+				t.Errorf("good news took %s, want at most 1s", d)
+			}
+			sleep(t.Context(), 2*time.Second)
+			if err := m.Do(t.Context(), op, succeed); err != nil {
+				t.Error(err)
+			}
+			if st := m.Breaker("database").State(); st != breaker.Closed {
+				t.Errorf("breaker is %s, want closed by the probes alone", st)
+			}
+		})
+	})
+	t.Run("a frozen server is noticed within 1.6s", func(t *testing.T) {
+		bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+			if err := m.SetProbe(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }); err != nil {
+				t.Fatal(err)
+			}
+			m.Suspect("silent for 500ms")
+			sleep(t.Context(), 1100*time.Millisecond)
+			if st := m.Breaker("database").State(); st != breaker.Open {
+				t.Errorf("breaker is %s 1.1s after the suspicion, want open", st)
+			}
+		})
+	})
+	t.Run("without a prober the evidence opens it, and time half-opens it", func(t *testing.T) {
+		bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+			for range 10 {
+				_ = m.Do(t.Context(), op, refused)
+			}
+			if st := m.Breaker("database").State(); st != breaker.Open {
+				t.Fatalf("breaker is %s, want open", st)
+			}
+			sleep(t.Context(), 1100*time.Millisecond)
+			for range 3 {
+				if err := m.Do(t.Context(), op, succeed); err != nil {
+					t.Error(err)
+				}
+			}
+			if st := m.Breaker("database").State(); st != breaker.Closed {
+				t.Errorf("breaker is %s, want closed", st)
+			}
+		})
+	})
+	t.Run("a Manager has one prober", func(t *testing.T) {
+		m := newManager(t, perdure.Config{})
+		var s server
+		if err := m.SetProbe(s.probe); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.SetProbe(s.probe); err == nil || !strings.Contains(err.Error(), "one Manager guards one database") {
+			t.Errorf("SetProbe() = %v", err)
+		}
+	})
+}
+
+func TestAHoldOutlastsTheProber(t *testing.T) {
+	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+		var s server
+		if err := m.SetProbe(s.probe); err != nil {
+			t.Fatal(err)
+		}
+		db := m.Breaker("database")
+		db.HoldOpen("maintenance")
+		sleep(t.Context(), time.Hour)
+		if db.State() != breaker.Open {
+			t.Errorf("after an hour the held breaker is %s, want open", db.State())
+		}
+		db.Release()
+		sleep(t.Context(), 3*time.Second)
+		if db.State() != breaker.Closed {
+			t.Errorf("3s after its release the breaker is %s, want closed", db.State())
+		}
+	})
+}

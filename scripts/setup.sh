@@ -1,0 +1,200 @@
+#!/bin/sh
+# setup.sh makes sure that what the tests and the demo need is there: Go and the
+# programs of a PostgreSQL server. It starts no server, enables none, and never
+# touches one that was there before. When all is there it does nothing.
+#
+# PERDURE_SETUP=unpack skips the system's package manager and unpacks into
+# .tools, as happens without root and sudo.
+set -eu
+cd -- "$(dirname -- "$0")/.."
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+die() {
+	say "$@"
+	exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+check_go() {
+	have go || die "Go is missing: install 1.26 or later from https://go.dev/dl"
+	version=$(go env GOVERSION)
+	number=${version#go}
+	major=${number%%.*}
+	rest=${number#*.}
+	minor=${rest%%[!0-9]*}
+	case $major.$minor in
+	*[!0-9.]* | .* | *.) say "cannot read the version of Go from '$version': going on" && return ;;
+	esac
+	if [ "$major" -lt 1 ] || { [ "$major" -eq 1 ] && [ "$minor" -lt 26 ]; }; then
+		die "Go is $version: 1.26 or later is needed, from https://go.dev/dl"
+	fi
+}
+
+ask=no # whether sudo may ask for a password
+
+# as_root runs a command as root; can_be_root has said that it can.
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif [ "$ask" = yes ]; then
+		sudo "$@"
+	else
+		sudo -n "$@"
+	fi
+}
+
+can_be_root() {
+	[ "${PERDURE_SETUP:-}" != unpack ] || return 1
+	[ "$(id -u)" -ne 0 ] || return 0
+	have sudo || return 1
+	if sudo -n true 2>/dev/null; then
+		return 0
+	fi
+	if [ -t 0 ] && [ -z "${CI:-}" ]; then
+		ask=yes
+		say "sudo is asked for, to install the PostgreSQL server (Ctrl-C unpacks nothing and changes nothing)"
+		sudo true
+		return
+	fi
+	return 1
+}
+
+apt() { as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null >&2; }
+
+# install_apt installs the server so that Debian's package does not create its
+# usual cluster, and so has nothing to start: the switch is in a file of
+# postgresql-common, which is put back as it was.
+install_apt() {
+	conf=/etc/postgresql-common/createcluster.conf
+	saved=
+	service_was_there=no
+	if [ -e /etc/init.d/postgresql ]; then
+		service_was_there=yes
+	fi
+	say "installing the packages postgresql-common and postgresql (no cluster is created or started)"
+	apt update || say "the package lists could not be renewed: going on with the old ones"
+	apt install -y --no-install-recommends postgresql-common || return 1
+	saved=$(mktemp) || return 1
+	cat "$conf" >"$saved" || return 1
+	trap restore_conf EXIT
+	trap 'exit 130' INT TERM
+	printf '\ncreate_main_cluster = false\n' | as_root tee -a "$conf" >/dev/null || return 1
+	installed=yes
+	apt install -y --no-install-recommends postgresql || installed=no
+	restore_conf
+	trap - EXIT INT TERM
+	if [ "$service_was_there" = no ]; then
+		disable_service
+	fi
+	[ "$installed" = yes ]
+}
+
+restore_conf() {
+	if [ -n "$saved" ]; then
+		as_root tee "$conf" <"$saved" >/dev/null
+		rm -f "$saved"
+		saved=
+	fi
+}
+
+# disable_service switches off the service that came with the package. It is
+# called only when the package was not there before.
+disable_service() {
+	if [ -d /run/systemd/system ]; then
+		as_root systemctl disable --now postgresql.service >&2 || true
+	elif have update-rc.d; then
+		as_root update-rc.d postgresql disable >&2 || true
+	fi
+}
+
+# unpack_apt downloads the server and what it links and this system lacks, and
+# unpacks it under .tools/pg without installing anything.
+unpack_apt() {
+	have apt-get && have dpkg-deb || return 1
+	say "no root: unpacking a PostgreSQL server into .tools/pg"
+	server=$(apt-cache depends postgresql 2>/dev/null | sed -n 's/^ *Depends: \(postgresql-[0-9][0-9]*\)$/\1/p' | head -n 1)
+	if [ -z "$server" ]; then
+		say "apt knows no PostgreSQL server: ask for 'apt-get update' as root"
+		return 1
+	fi
+	# The simulation names what an installation would add. Of what it names, only
+	# what a server needs to run is taken.
+	packages=$(apt-get -s -q --no-install-recommends install "$server" 2>/dev/null |
+		sed -n 's/^Inst \([^ ]*\) .*/\1/p' |
+		grep -Ev '^(adduser|debconf|dpkg|init-system-helpers|locales|logrotate|lsb-base|netbase|perl.*|libperl.*|postgresql|postgresql-common.*|postgresql-client-common|ssl-cert|sysvinit-utils|ucf)$') || true
+	version=${server#postgresql-}
+	packages=$(printf '%s\n' "$packages" "$server" "postgresql-client-$version" | sort -u | sed '/^$/d')
+	rm -rf .tools/pg.new
+	mkdir -p .tools/pg.new/deb .tools/pg.new/root .tools/pg.new/bin
+	# shellcheck disable=SC2086 # package names have no blanks, and one argument each is wanted
+	(cd .tools/pg.new/deb && apt-get download -qq $packages >&2) || return 1
+	for deb in .tools/pg.new/deb/*.deb; do
+		dpkg-deb -x "$deb" .tools/pg.new/root || return 1
+	done
+	rm -rf .tools/pg.new/deb
+	wrap_programs "$version" || return 1
+	rm -rf .tools/pg
+	mv .tools/pg.new .tools/pg
+	.tools/pg/bin/postgres --version >&2 || return 1
+}
+
+# wrap_programs puts beside the unpacked programs a starter for each that finds
+# the unpacked libraries, wherever the tree is moved. It replaces itself by the
+# program, so that the pid is the server's.
+wrap_programs() {
+	from=usr/lib/postgresql/$1/bin
+	for program in .tools/pg.new/root/"$from"/*; do
+		[ -x "$program" ] || return 1
+		name=${program##*/}
+		cat >".tools/pg.new/bin/$name" <<-EOF
+			#!/bin/sh
+			root=\$(CDPATH='' cd -- "\$(dirname -- "\$0")/../root" && pwd)
+			for dir in "\$root"/usr/lib/*-linux-gnu* "\$root"/lib/*-linux-gnu*; do
+				LD_LIBRARY_PATH=\${LD_LIBRARY_PATH:+\$LD_LIBRARY_PATH:}\$dir
+			done
+			export LD_LIBRARY_PATH
+			exec "\$root/$from/$name" "\$@"
+		EOF
+		chmod +x ".tools/pg.new/bin/$name"
+	done
+}
+
+install_brew() {
+	say "installing postgresql@17 with brew (no service is started)"
+	HOMEBREW_NO_AUTO_UPDATE=1 brew install postgresql@17 </dev/null >&2
+}
+
+install_postgres() {
+	case $(uname -s) in
+	Darwin)
+		have brew || die "the PostgreSQL server is missing and so is Homebrew: install either (https://brew.sh), then try again"
+		install_brew || die "brew could not install postgresql@17"
+		;;
+	Linux)
+		if ! have apt-get; then
+			die "the PostgreSQL server is missing, and only apt and brew are known here. Install it yourself:" \
+				"Fedora: dnf install postgresql-server postgresql-contrib; Arch: pacman -S postgresql;" \
+				"Alpine: apk add postgresql17 postgresql17-contrib. It need not run. Or set PERDURE_PG_BIN to its bin directory."
+		fi
+		if can_be_root; then
+			install_apt || die "apt could not install the PostgreSQL server"
+		else
+			unpack_apt || die "the PostgreSQL server is missing, and without root or sudo it could not be unpacked." \
+				"Ask for 'apt-get install postgresql', or set PERDURE_PG_BIN to the bin directory of one."
+		fi
+		;;
+	*) die "the PostgreSQL server is missing: install it, or set PERDURE_PG_BIN to its bin directory" ;;
+	esac
+}
+
+check_go
+bin=$(scripts/pgbin.sh)
+if [ -z "$bin" ]; then
+	[ -z "${PERDURE_PG_BIN:-}" ] || die "nothing is installed while PERDURE_PG_BIN is set: correct or unset it"
+	install_postgres
+	bin=$(scripts/pgbin.sh)
+	[ -n "$bin" ] || die "installed, and still no server programs were found: set PERDURE_PG_BIN to their directory"
+fi
+say "$(go env GOVERSION), $("$bin/postgres" --version) in $bin"

@@ -1,0 +1,107 @@
+package perdure
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/perdure/perdure/pgerr"
+)
+
+// wait waits as long as it takes before the next attempt, and reports why
+// there is none; reasonNone if there is.
+func (c *call) wait(after time.Duration) Reason {
+	if c.verdict.Trips == pgerr.ScopeDatabase && c.p.Park > c.parked && c.m.prober.down(c.ctx) {
+		// The database is away: the attempt was lost with it and is not counted. Admission parks the call.
+		c.free++
+		return reasonNone
+	}
+	used := c.attempts - c.free
+	if limit := c.p.attempts(c.verdict); limit > 0 && used >= limit {
+		return ReasonExhausted
+	}
+	elapsed := c.at - c.start - c.parked
+	delay := max(c.p.delays(c.verdict).Delay(used-1, rand.Uint64()), after)
+	if c.p.MaxElapsed > 0 && elapsed+delay > c.p.MaxElapsed {
+		return ReasonElapsed
+	}
+	if deadline, ok := c.ctx.Deadline(); ok { // a wait that cannot end in time is not begun
+		usual, _ := c.o.stats.first.quantile(0.5)
+		if time.Until(deadline) < delay+usual {
+			return ReasonDeadline
+		}
+	}
+	cost := price(c.verdict)
+	if !c.m.budget.affords(c.at, cost) && !c.parks(cost) {
+		return ReasonBudget
+	}
+	if delay > 0 {
+		c.o.stats.troubled().delays.add(delay)
+		if reason := c.sleep(delay); reason != reasonNone {
+			return reason
+		}
+	}
+	return c.pay(cost)
+}
+
+// parks tells that the budget is spent, and reports whether the call may wait
+// for it.
+func (c *call) parks(cost float64) bool {
+	waits := c.p.Park > c.parked
+	if h := c.m.hooks.Load().BudgetSpent; h != nil {
+		h(c.ctx, BudgetEvent{Op: c.op.Name, Attempt: c.attempts, Price: cost, Waits: waits, CorrelationID: c.correlation()})
+	}
+	return waits
+}
+
+// How often a call that waits for the budget asks it: at random within steps
+// that grow.
+const (
+	budgetFirstPause = 50 * time.Millisecond
+	budgetLastPause  = time.Second
+)
+
+// pay pays for the next attempt. A call whose policy parks waits until the
+// budget can pay; that keeps the budget's bound and loses no batch work.
+func (c *call) pay(cost float64) Reason {
+	if c.m.budget.pay(c.at, cost) {
+		return reasonNone
+	}
+	if c.p.Park <= c.parked {
+		c.parks(cost)
+		return ReasonBudget
+	}
+	began := c.at
+	c.tellParked("budget", 0)
+	reason := ReasonBudget
+	for step := budgetFirstPause; c.parked+c.at-began < c.p.Park; step = min(2*step, budgetLastPause) {
+		if reason = c.sleep(step/2 + rand.N(step)); reason != reasonNone {
+			break
+		}
+		if c.m.budget.pay(c.at, cost) {
+			break
+		}
+		reason = ReasonBudget
+	}
+	waited := c.at - began
+	c.parked += waited
+	c.o.stats.troubled().park(waited)
+	c.tellReleased("budget", waited)
+	return reason
+}
+
+// sleep waits for d; the end of the caller's context or of the Manager ends it.
+func (c *call) sleep(d time.Duration) Reason {
+	if d <= 0 {
+		return reasonNone
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	defer func() { c.at = c.m.now() }()
+	select {
+	case <-timer.C:
+		return reasonNone
+	case <-c.ctx.Done():
+	case <-c.m.life.Done():
+	}
+	return ReasonCanceled
+}
