@@ -3,6 +3,7 @@ package faultproxy_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +82,7 @@ var (
 // commitThrough inserts a row and commits through a proxy with the rule in force.
 func commitThrough(t *testing.T, r faultproxy.Rule, commit func(context.Context, *pgx.Conn) error) (rows int, err error) {
 	t.Helper()
-	direct := server.Database(t)
+	direct := server.Schema(t)
 	p, through := faultproxytest.Before(t, direct, faultproxy.Config{})
 	conn := connect(t, through)
 	exec(t, conn, "create table t (n int)")
@@ -184,7 +185,7 @@ func TestDelayLetsTheMessageThrough(t *testing.T) {
 }
 
 func TestUnknownTextNeverMatches(t *testing.T) {
-	direct := server.Database(t)
+	direct := server.Schema(t)
 	p, through := faultproxytest.Before(t, direct, faultproxy.Config{})
 	h := faultproxytest.Add(t, p, faultproxy.Rule{Name: "none", Match: commitSent, Action: faultproxy.RST})
 	conn := connect(t, through)
@@ -203,7 +204,7 @@ func TestUnknownTextNeverMatches(t *testing.T) {
 }
 
 func TestStartupFaults(t *testing.T) {
-	direct := server.Database(t)
+	direct := server.Schema(t)
 	for _, tc := range []struct {
 		name string
 		rule faultproxy.Rule
@@ -228,3 +229,5 @@ func TestStartupFaults(t *testing.T) {
 		})
 	}
 }
+
+func itoa(pid uint32) string { return strconv.FormatUint(uint64(pid), 10) }

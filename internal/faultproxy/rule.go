@@ -87,7 +87,9 @@ type Rule struct {
 // validate returns all faults of the rule, joined.
 func (r Rule) validate() error {
 	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf("rule "+r.Name+": "+format, args...)) }
+	wrong := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("rule %q: %w", r.Name, fmt.Errorf(format, args...)))
+	}
 	if r.Name == "" {
 		wrong("name: is empty")
 	}
@@ -96,6 +98,12 @@ func (r Rule) validate() error {
 	}
 	if r.Action < Notify || r.Action > Fatal {
 		wrong("action: %d is not an action", r.Action)
+	}
+	if r.When < Before || r.When > After {
+		wrong("when: %d is not Before or After", r.When)
+	}
+	if r.Side < Both || r.Side > ServerSide {
+		wrong("side: %d is not a side", r.Side)
 	}
 	if r.Skip < 0 || r.Every < 0 || r.Count < 0 || r.Hold < 0 {
 		wrong("skip, every, count and hold must not be negative")

@@ -89,6 +89,7 @@ func unfinished(t *testing.T, c *pgcluster.Cluster) *pgx.Conn {
 }
 
 func TestMissingBinariesSayWhatToInstall(t *testing.T) {
+	t.Parallel()
 	_, err := pgcluster.New(t.Context(), pgcluster.Config{BinDir: t.TempDir()})
 	missing, ok := errors.AsType[*pgcluster.NoBinariesError](err)
 	if !ok {
@@ -117,6 +118,7 @@ func TestBinariesFromTheEnvironment(t *testing.T) {
 }
 
 func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
 	if _, err := pgcluster.New(t.Context(), pgcluster.Config{Port: -1}); err == nil {
 		t.Error("New with port -1 succeeded")
 	}
@@ -133,6 +135,7 @@ func TestConfigIsChecked(t *testing.T) {
 }
 
 func TestServerThatCannotStartShowsItsLog(t *testing.T) {
+	t.Parallel()
 	c, err := pgcluster.New(t.Context(), pgcluster.Config{Settings: map[string]string{"no_such_setting": "1"}})
 	if err != nil {
 		t.Fatal(err)
@@ -145,6 +148,7 @@ func TestServerThatCannotStartShowsItsLog(t *testing.T) {
 }
 
 func TestStartStopStart(t *testing.T) {
+	t.Parallel()
 	c := pgclustertest.New(t, pgcluster.Config{Settings: map[string]string{"work_mem": "7MB"}})
 	var mem string
 	if err := connect(t, c.URL("postgres")).QueryRow(t.Context(), "show work_mem").Scan(&mem); err != nil || mem != "7MB" {

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	pollEvery = 5 * time.Millisecond // between two looks at something that does not notify
-	settle    = 5 * time.Second      // how long processes may take to end by themselves
+	pollEvery = 10 * time.Millisecond // between two looks at something that does not notify
+	settle    = 5 * time.Second       // how long processes may take to end by themselves
 )
 
 var (

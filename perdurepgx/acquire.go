@@ -1,0 +1,56 @@
+package perdurepgx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/pgerr"
+)
+
+// errNoWitness is the error of a connection that was not dialled by perdure.
+var errNoWitness = errors.New("perdurepgx: the pool handed out a connection without a witness")
+
+// PoolExhaustedError says that every connection of the pool was in use until
+// the context ended. The server is not to blame.
+type PoolExhaustedError struct {
+	// MaxConns is the size of the pool.
+	MaxConns int32
+	err      error
+}
+
+// Error returns what happened and the end of the context.
+func (e *PoolExhaustedError) Error() string {
+	return fmt.Sprintf("all %d connections of the pool are in use: %v", e.MaxConns, e.err)
+}
+
+// Unwrap returns the error of the context.
+func (e *PoolExhaustedError) Unwrap() error { return e.err }
+
+// acquire takes a connection for op. Nothing has been sent when it fails.
+func (db *DB) acquire(ctx context.Context, op *perdure.Op) (*pgxpool.Conn, *wire, perdure.Judgement, error) {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			// A pool that is full and a server that cannot be reached look the same in the error.
+			if s := db.pool.Stat(); s.AcquiredConns() >= s.MaxConns() {
+				err = &PoolExhaustedError{MaxConns: s.MaxConns(), err: err}
+				j := safe(pgerr.Verdict{Category: pgerr.CategoryResource, Severity: pgerr.SeverityMedium, Retry: pgerr.RetryWait})
+				j.Hint = "raise pool_max_conns, or hold connections for a shorter time"
+				return nil, nil, j, withCause(ctx, err)
+			}
+		}
+		return nil, nil, safe(db.connectVerdict(err)), withCause(ctx, err)
+	}
+	w := wireOf(conn.Conn().PgConn())
+	if w == nil {
+		conn.Release()
+		return nil, nil, never("do not replace pgconn's AfterConnect in BeforeConnect after Open"), errNoWitness
+	}
+	w.op.Store(&op.Name)
+	w.lastErr, w.txErr = nil, nil
+	return conn, w, perdure.Judgement{}, nil
+}

@@ -1,0 +1,60 @@
+package perdurepgx
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// fenceAfter is how long the backend of a lost COMMIT must have been seen idle
+// in its transaction before it is ended: a COMMIT may still be on its way, and
+// one that has arrived must be let finish (under synchronous replication an
+// ended wait shows the rows before they are replicated).
+const fenceAfter = 300 * time.Millisecond
+
+const sqlStatePrivilege = "42501"
+
+// fence looks for the backend that still runs q's transaction, and ends it if
+// it does nothing but wait for a client that is gone. An active one is waited for.
+func (r *resolver) fence(ctx context.Context, pc *pgconn.PgConn, q *question) error {
+	xid := strconv.FormatUint(q.doubt.xid, 10)
+	rows, _, err := simple(ctx, pc, "select coalesce(l.pid::text, ''), coalesce(a.state, '') "+
+		"from pg_locks l left join pg_stat_activity a on a.pid = l.pid "+
+		"where l.locktype = 'transactionid' and l.mode = 'ExclusiveLock' and l.granted and l.transactionid = '"+xid+"'::xid8::xid")
+	if err != nil {
+		return err
+	}
+	if len(rows) != 1 {
+		q.idle = time.Time{}
+		return nil
+	}
+	pid, state := rows[0][0], rows[0][1]
+	switch {
+	case pid == "":
+		q.hinder(errors.New("it is a prepared transaction"))
+		return nil
+	case !strings.HasPrefix(state, "idle in transaction"):
+		q.idle = time.Time{}
+		if state == "" {
+			q.hinder(&hintError{err: errStillOpen, hint: "let the role see other roles' sessions: grant pg_read_all_stats"})
+		}
+		return nil
+	case q.idle.IsZero() || q.backend != pid:
+		q.idle, q.backend = time.Now(), pid
+		return nil
+	case time.Since(q.idle) < fenceAfter:
+		return nil
+	}
+	// The state is asked again in the statement that ends it.
+	_, _, err = simple(ctx, pc, "select pg_terminate_backend(a.pid) from pg_stat_activity a where a.pid = "+pid+
+		" and a.state like 'idle in transaction%' and a.backend_xid = '"+xid+"'::xid8::xid")
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == sqlStatePrivilege {
+		q.hinder(&hintError{err: e, hint: "let the role end its own sessions: use the role that opened them, or grant pg_signal_backend"})
+		return nil
+	}
+	return err
+}

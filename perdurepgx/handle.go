@@ -1,0 +1,122 @@
+package perdurepgx
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+var (
+	errCommitInside = errors.New("perdurepgx: the transaction is committed when its function returns nil: do not call Commit")
+	errNested       = errors.New("perdurepgx: a transaction is open already: use tx.Begin for a savepoint")
+)
+
+// handle is the pgx.Tx that a function gets. Its own Commit is refused; all
+// else is pgx's, until the transaction has ended.
+type handle struct {
+	pgx.Tx
+
+	done     bool // ended by perdure: the connection may be another's by now
+	rolled   bool // the function rolled back by itself
+	notifies bool // a statement may NOTIFY: the commit needs a marker even without an xid
+}
+
+// open returns pgx's own Tx for a transaction that has been begun on conn, and
+// whose COMMIT is commitSQL. It costs no I/O: a batch that begins a
+// transaction, and from which the begin was taken out, is never sent.
+func open(ctx context.Context, conn *pgx.Conn, commitSQL string) pgx.Tx {
+	b := &pgx.Batch{}
+	b.BeginTx(pgx.TxOptions{CommitQuery: commitSQL})
+	b.QueuedQueries = nil
+	return conn.SendBatch(ctx, b).Tx()
+}
+
+func (h *handle) saw(sql string) {
+	if !h.notifies && mayNotify(sql) {
+		h.notifies = true
+	}
+}
+
+// mayNotify reports whether sql holds the word notify, in any case.
+func mayNotify(sql string) bool {
+	for {
+		i := strings.IndexAny(sql, "nN")
+		if i < 0 || len(sql)-i < len("notify") {
+			return false
+		}
+		if strings.EqualFold(sql[i:i+len("notify")], "notify") {
+			return true
+		}
+		sql = sql[i+1:]
+	}
+}
+
+func (h *handle) Begin(ctx context.Context) (pgx.Tx, error) {
+	if h.done {
+		return nil, pgx.ErrTxClosed
+	}
+	h.notifies = true // what runs under the savepoint is not seen
+	return h.Tx.Begin(ctx)
+}
+
+func (h *handle) Commit(context.Context) error { return errCommitInside }
+
+func (h *handle) Rollback(ctx context.Context) error {
+	if h.done || h.rolled {
+		return pgx.ErrTxClosed
+	}
+	h.rolled = true
+	return h.Tx.Rollback(ctx)
+}
+
+func (h *handle) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
+	if h.done {
+		return 0, pgx.ErrTxClosed
+	}
+	return h.Tx.CopyFrom(ctx, table, columns, src)
+}
+
+func (h *handle) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if h.done {
+		return pgx.FailedBatchResults(b, pgx.ErrTxClosed)
+	}
+	for _, q := range b.QueuedQueries {
+		h.saw(q.SQL)
+	}
+	return h.Tx.SendBatch(ctx, b)
+}
+
+func (h *handle) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
+	if h.done {
+		return nil, pgx.ErrTxClosed
+	}
+	h.saw(sql)
+	return h.Tx.Prepare(ctx, name, sql)
+}
+
+func (h *handle) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if h.done {
+		return pgconn.CommandTag{}, pgx.ErrTxClosed
+	}
+	h.saw(sql)
+	return h.Tx.Exec(ctx, sql, args...)
+}
+
+func (h *handle) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if h.done {
+		return failedRows{err: pgx.ErrTxClosed}, pgx.ErrTxClosed
+	}
+	h.saw(sql)
+	return h.Tx.Query(ctx, sql, args...)
+}
+
+func (h *handle) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if h.done {
+		return failedRows{err: pgx.ErrTxClosed}
+	}
+	h.saw(sql)
+	return h.Tx.QueryRow(ctx, sql, args...)
+}

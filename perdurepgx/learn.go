@@ -1,0 +1,148 @@
+package perdurepgx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// facts are what a connection has learned about its server, in one round trip
+// before its first transaction. They hold for the life of a direct connection:
+// a crash or failover ends it.
+type facts struct {
+	epoch     int64 // of DB.epoch; older facts are learned again
+	direct    bool  // the backend is the one that was dialled: no pooler is between
+	marker    bool  // perdure's functions are there and may be used
+	recovery  bool  // the server is a standby
+	inc       incarnation
+	syncLevel string // synchronous_commit
+}
+
+// incarnation names one uninterrupted life of a server. A crash discards the
+// statistics, so that both reset times change; a promotion changes the timeline.
+type incarnation struct {
+	system   string // system identifier
+	timeline string
+	started  string // start of the postmaster
+	walReset string // pg_stat_wal.stats_reset
+	bgReset  string // stats_reset of the checkpointer's statistics
+}
+
+// same reports whether xids mean the same in both. A clean restart keeps the
+// statistics, and with them the identity: no xid is handed out twice.
+func (i incarnation) same(o incarnation) bool {
+	return i.system != "" && i.system == o.system && i.timeline == o.timeline && i.walReset != "" && i.walReset == o.walReset
+}
+
+func (i incarnation) String() string {
+	return fmt.Sprintf("system %s, timeline %s, started %s, no crash since %s", i.system, i.timeline, i.started, i.walReset)
+}
+
+// incarnationSQL is five columns. Every role may read them.
+func incarnationSQL(version int) string {
+	wal, checkpoints := "pg_stat_wal", "pg_stat_bgwriter"
+	if version < 14 {
+		wal = "pg_stat_bgwriter"
+	}
+	if version >= 17 {
+		checkpoints = "pg_stat_checkpointer"
+	}
+	return "(select system_identifier from pg_control_system()), " +
+		"case when pg_is_in_recovery() then '' else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end, " +
+		"extract(epoch from pg_postmaster_start_time()), " +
+		"(select extract(epoch from stats_reset) from " + wal + "), " +
+		"(select extract(epoch from stats_reset) from " + checkpoints + ")"
+}
+
+const incarnationColumns = 5
+
+func incarnationOf(row []string) incarnation {
+	return incarnation{system: row[0], timeline: row[1], started: row[2], walReset: row[3], bgReset: row[4]}
+}
+
+// markerSQL asks the catalogue, since a name in a schema that may not be used is an error.
+const markerSQL = "(select count(*) = 3 from pg_proc p join pg_namespace n on n.oid = p.pronamespace " +
+	"where n.nspname = 'perdure' and p.proname in ('mark', 'resolve', 'begin_once') " +
+	"and has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute'))"
+
+// learn returns the facts of w's connection, asking the server if they are not
+// known or out of date.
+func (db *DB) learn(ctx context.Context, pc *pgconn.PgConn, w *wire) (*facts, error) {
+	epoch := db.factsEpoch.Load()
+	if w.known != nil && w.known.epoch == epoch {
+		return w.known, nil
+	}
+	sql := "select pg_backend_pid(), pg_is_in_recovery(), current_setting('synchronous_commit'), " + markerSQL + ", " +
+		incarnationSQL(major(pc))
+	rows, _, err := simple(ctx, pc, sql)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) != 1 || len(rows[0]) != 4+incarnationColumns {
+		return nil, errors.New("perdurepgx: the server did not answer what it is")
+	}
+	r := rows[0]
+	f := &facts{
+		epoch:     epoch,
+		direct:    r[0] == strconv.FormatUint(uint64(pc.PID()), 10),
+		recovery:  r[1] == "t",
+		syncLevel: r[2],
+		marker:    r[3] == "t",
+		inc:       incarnationOf(r[4:]),
+	}
+	w.known = f
+	if f.recovery {
+		// Promotion does not end the connections of a standby: ask again.
+		w.known = nil
+	}
+	db.method.Store(uint32(db.methodFor(f)))
+	db.syncLevel.Store(&f.syncLevel)
+	return f, nil
+}
+
+// methodFor returns how doubts of a connection with these facts are resolved.
+func (db *DB) methodFor(f *facts) Outcome {
+	if db.cfg.Outcome != Auto {
+		return db.cfg.Outcome
+	}
+	if f.marker {
+		return Marker
+	}
+	return Token
+}
+
+// major returns the major version of the server; zero if it does not say.
+func major(pc *pgconn.PgConn) int {
+	v := pc.ParameterStatus("server_version")
+	if i := strings.IndexFunc(v, func(r rune) bool { return r < '0' || r > '9' }); i >= 0 {
+		v = v[:i]
+	}
+	n, _ := strconv.Atoi(v)
+	return n
+}
+
+// simple runs sql by the simple protocol, in one round trip, and returns the
+// rows of all its statements as text (NULL is "") and the last command tag.
+func simple(ctx context.Context, pc *pgconn.PgConn, sql string) (rows [][]string, tag string, err error) {
+	results := pc.Exec(ctx, sql)
+	for results.NextResult() {
+		r := results.ResultReader()
+		for r.NextRow() {
+			row := make([]string, len(r.Values()))
+			for i, v := range r.Values() {
+				row[i] = string(v)
+			}
+			rows = append(rows, row)
+		}
+		t, err := r.Close()
+		if err != nil {
+			break // Close below returns it
+		}
+		tag = t.String()
+	}
+	return rows, tag, results.Close()
+}

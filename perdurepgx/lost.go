@@ -1,0 +1,71 @@
+package perdurepgx
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// errNoCancel keeps the driver from sending a CancelRequest for a pending
+// COMMIT: under synchronous replication it would end the wait, and the rows
+// would be seen before they are replicated.
+var errNoCancel = errors.New("no cancel request while a commit is pending")
+
+// lostError is the error of a connection that broke, with what the driver does
+// not tell: how reading ended, and the server's parting word.
+type lostError struct {
+	err    error           // what the driver said
+	cause  error           // how reading ended; may be nil
+	notice *pgconn.PgError // 57P01 or 57P02 that came before the end; may be nil
+}
+
+// Error returns what is known, the driver's words first.
+func (e *lostError) Error() string {
+	var b strings.Builder
+	b.WriteString(e.err.Error())
+	if e.cause != nil && e.cause.Error() != e.err.Error() {
+		b.WriteString(": ")
+		b.WriteString(e.cause.Error())
+	}
+	if e.notice != nil {
+		b.WriteString(": ")
+		b.WriteString(e.notice.Message)
+		b.WriteString(" (SQLSTATE ")
+		b.WriteString(e.notice.Code)
+		b.WriteString(")")
+	}
+	return b.String()
+}
+
+// Unwrap returns the driver's error, the notice and the cause.
+func (e *lostError) Unwrap() []error {
+	all := []error{e.err}
+	if e.notice != nil {
+		all = append(all, e.notice)
+	}
+	if e.cause != nil {
+		all = append(all, e.cause)
+	}
+	return all
+}
+
+// explain adds to err what w knows about the end of its connection.
+func (w *wire) explain(err error) error {
+	if _, ok := errors.AsType[*lostError](err); ok || err == nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.readErr == nil && w.notice == nil {
+		return err
+	}
+	cause := w.readErr
+	if cause != nil && errors.Is(err, cause) {
+		cause = nil
+	}
+	if cause == nil && w.notice == nil {
+		return err
+	}
+	return &lostError{err: err, cause: cause, notice: w.notice}
+}

@@ -1,0 +1,150 @@
+package perdurepgx
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/perdure/perdure"
+)
+
+const maxKeyLen = 1024
+
+// Once runs fn in a transaction, exactly once for key: the key is written in
+// the same transaction, so that it is there if and only if the effects are.
+// Whoever comes with the same key later, in any process and after any crash,
+// does not run fn and gets the result that fn returned, as JSON kept it. One
+// that comes at the same time waits, for Config.TwinTimeout an attempt. Whether
+// fn was run or its result remembered is told to the CommitOutcome hook.
+//
+// Apart from that Once is [DB.InTx]: it repeats, commits and resolves in the
+// same way. It needs the table that [DB.Migrate] creates, also under Token.
+// Keys have 1 to 1,024 bytes and are kept until [DB.Forget]. Inside a
+// transaction, and so inside another Once, it is an error.
+func Once[T any](ctx context.Context, db *DB, op perdure.Op, key string, fn func(ctx context.Context, tx pgx.Tx) (T, error)) (T, error) {
+	var out T
+	if err := checkKey(key); err != nil {
+		return out, err
+	}
+	op.ReadOnly = false
+	var last *once
+	err := db.onceTx(ctx, op, key, func(o *once) func(ctx context.Context, tx pgx.Tx) error {
+		last = o
+		return func(ctx context.Context, tx pgx.Tx) error {
+			v, err := fn(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if o.result, err = json.Marshal(v); err != nil {
+				return fmt.Errorf("result of %s: %w", key, err)
+			}
+			out = v
+			return nil
+		}
+	})
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	if !last.remembered {
+		return out, nil
+	}
+	var remembered T
+	if len(last.result) > 0 {
+		if err := json.Unmarshal(last.result, &remembered); err != nil {
+			return remembered, fmt.Errorf("remembered result of %s: %w", key, err)
+		}
+	}
+	return remembered, nil
+}
+
+func checkKey(key string) error {
+	switch {
+	case key == "":
+		return errors.New("perdurepgx: the key of a Once is empty")
+	case len(key) > maxKeyLen:
+		return fmt.Errorf("perdurepgx: the key of a Once has %d bytes: at most %d", len(key), maxKeyLen)
+	case !utf8.ValidString(key):
+		return errors.New("perdurepgx: the key of a Once is not UTF-8")
+	}
+	for i := range len(key) {
+		if key[i] == 0 {
+			return errors.New("perdurepgx: the key of a Once holds a zero byte")
+		}
+	}
+	return nil
+}
+
+// once is what an attempt of a Once knows.
+type once struct {
+	key        string
+	remembered bool
+	result     []byte // JSON
+}
+
+// onceTx runs what make returns as InTx does; make is called for each attempt.
+func (db *DB) onceTx(ctx context.Context, op perdure.Op, key string,
+	make func(o *once) func(ctx context.Context, tx pgx.Tx) error,
+) error {
+	if db.m.InTransaction(ctx) {
+		return errNested
+	}
+	began := time.Now()
+	var o *once
+	err := db.m.Guarded(ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
+		o = &once{key: key}
+		a := attempt{db: db, op: &op, method: Marker, once: o}
+		return a.run(ctx, make(o))
+	})
+	if err == nil {
+		e := perdure.OutcomeEvent{Op: op.Name, Key: key, Resolution: perdure.Run, Method: Marker.String(), Took: time.Since(began)}
+		if o.remembered {
+			e.Resolution = perdure.Remembered
+		}
+		db.m.CommitOutcome(ctx, e)
+	}
+	return err
+}
+
+// beginSQL takes the key.
+func (o *once) beginSQL(pc *pgconn.PgConn, id uuid, wait time.Duration) (string, error) {
+	key, err := pc.EscapeString(o.key)
+	if err != nil {
+		return "", err
+	}
+	return "select run, xid, result from perdure.begin_once('" + key + "', '" + id.String() + "', " +
+		strconv.FormatInt(max(wait.Milliseconds(), 1), 10) + ")", nil
+}
+
+// begun reads whether the key was free.
+func (o *once) begun(d *doubt, rows [][]string) error {
+	if len(rows) != 1 || len(rows[0]) != 3 {
+		return errors.New("perdurepgx: the server did not answer whether the key is free")
+	}
+	xid, err := strconv.ParseUint(rows[0][1], 10, 64)
+	if err != nil {
+		return err
+	}
+	d.xid = xid
+	if rows[0][0] != "t" {
+		o.remembered = true
+		o.result = []byte(rows[0][2])
+	}
+	return nil
+}
+
+// commitSQL keeps the result and commits.
+func (o *once) commitSQL(pc *pgconn.PgConn, id uuid) (string, error) {
+	result, err := pc.EscapeString(string(o.result))
+	if err != nil {
+		return "", err
+	}
+	return "select perdure.end_once('" + id.String() + "', '" + result + "'); commit", nil
+}

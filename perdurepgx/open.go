@@ -1,0 +1,180 @@
+package perdurepgx
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/perdure/perdure"
+)
+
+// openWait is how long Open waits for a first answer of the server; one that
+// is down does not keep a program from starting.
+const openWait = time.Second
+
+// DB is a guarded pool. It is safe for concurrent use. Its methods have the
+// shape of sqlc's DBTX.
+type DB struct {
+	cfg    Config
+	m      *perdure.Manager
+	pool   *pgxpool.Pool
+	base   *pgxpool.Config // the user's, for connections of perdure's own
+	ops    map[string]perdure.Op
+	names  names
+	wires  wires
+	start  time.Time
+	unhook func()
+
+	factsEpoch atomic.Int64
+	method     atomic.Uint32 // Outcome; Auto until learned
+	syncLevel  atomic.Pointer[string]
+	resolver   resolver
+
+	closeOnce  sync.Once
+	life       context.Context //nolint:containedctx // of what db runs in the background
+	closed     <-chan struct{}
+	end        context.CancelFunc
+	background sync.WaitGroup
+}
+
+// Open makes a pool from a copy of pool, guarded by m, and attaches its probe
+// to m: a Manager guards one database, so a second Open with it is an error.
+// All hooks of pool stay in use; perdure's run beside them.
+//
+// Open asks the server once how outcomes can be resolved. A server that is
+// down, or not there yet, is no error: the first transaction asks again.
+func Open(ctx context.Context, pool *pgxpool.Config, m *perdure.Manager, cfg Config) (*DB, error) {
+	switch {
+	case pool == nil:
+		return nil, errors.New("perdurepgx: the pool's Config is nil: make one with pgxpool.ParseConfig")
+	case m == nil:
+		return nil, errors.New("perdurepgx: the Manager is nil: make one with perdure.New")
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("perdurepgx: %w", err)
+	}
+	db := &DB{
+		cfg: cfg.withDefaults(), m: m, base: pool.Copy(), start: time.Now(),
+		ops: make(map[string]perdure.Op, len(cfg.Ops)),
+	}
+	for _, op := range cfg.Ops {
+		db.ops[op.Name] = op
+	}
+	db.resolver.db = db
+	db.life, db.end = context.WithCancel(context.WithoutCancel(ctx))
+	db.closed = db.life.Done()
+	if !db.cfg.Standbys && len(db.base.ConnConfig.Fallbacks) > 0 && db.base.ConnConfig.ValidateConnect == nil {
+		// With a list of hosts to choose from, a standby is not chosen for writes.
+		db.base.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+	p, err := pgxpool.NewWithConfig(ctx, db.wiredConfig())
+	if err != nil {
+		db.end()
+		return nil, err
+	}
+	db.pool = p
+	if err := m.SetProbe(db.probe); err != nil {
+		p.Close()
+		db.end()
+		return nil, err
+	}
+	db.unhook = m.AddHooks(perdure.Hooks{BreakerChange: db.drain})
+	db.background.Go(db.watch)
+	askCtx, cancel := context.WithTimeout(ctx, openWait)
+	defer cancel()
+	_ = db.ask(askCtx) // see the doc comment
+	return db, nil
+}
+
+// wiredConfig returns the configuration of the pool with the witness in it.
+func (db *DB) wiredConfig() *pgxpool.Config {
+	c := db.base.Copy()
+	before, prepare, acquire, closing := c.BeforeConnect, c.PrepareConn, c.BeforeAcquire, c.BeforeClose
+	c.BeforeConnect = func(ctx context.Context, cc *pgx.ConnConfig) error {
+		if before != nil {
+			if err := before(ctx, cc); err != nil {
+				return err
+			}
+		}
+		w := &wire{epoch: db.start}
+		w.attach(cc)
+		return nil
+	}
+	after := c.AfterConnect
+	c.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if after != nil {
+			if err := after(ctx, conn); err != nil {
+				return err
+			}
+		}
+		db.wires.add(wireOf(conn.PgConn()))
+		return nil
+	}
+	c.BeforeClose = func(conn *pgx.Conn) {
+		db.wires.remove(wireOf(conn.PgConn()))
+		if closing != nil {
+			closing(conn)
+		}
+	}
+	c.BeforeAcquire = nil
+	c.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) {
+		if !fresh(conn) {
+			return false, nil
+		}
+		if prepare != nil {
+			return prepare(ctx, conn)
+		}
+		return acquire == nil || acquire(ctx, conn), nil
+	}
+	return c
+}
+
+// ask learns from the server, on a connection of the pool, how outcomes are resolved.
+func (db *DB) ask(ctx context.Context) error {
+	conn, err := db.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	pc := conn.Conn().PgConn()
+	_, err = db.learn(ctx, pc, wireOf(pc))
+	return err
+}
+
+// relearn makes every connection ask again what its server is.
+func (db *DB) relearn() { db.factsEpoch.Add(1) }
+
+// Outcome returns how a commit in doubt is resolved: Token or Marker, or Auto
+// as long as no server has been asked. It may change after a failover and
+// after [DB.Migrate].
+func (db *DB) Outcome() Outcome {
+	if db.cfg.Outcome != Auto {
+		return db.cfg.Outcome
+	}
+	return Outcome(db.method.Load()) //nolint:gosec // it was an Outcome
+}
+
+// Pool returns the pool, the door out: what runs on it directly is not guarded.
+func (db *DB) Pool() *pgxpool.Pool { return db.pool }
+
+// Manager returns the Manager that guards db.
+func (db *DB) Manager() *perdure.Manager { return db.m }
+
+// Close closes the pool, waits until its connections are back, and ends
+// everything that db runs in the background. Doubts that are open are looked
+// into before; close the Manager first to wait for them.
+func (db *DB) Close() {
+	db.closeOnce.Do(func() {
+		db.unhook()
+		db.pool.Close()
+		db.end()
+		db.background.Wait()
+	})
+}

@@ -1,0 +1,29 @@
+//go:build unix
+
+package perdurepgx
+
+import (
+	"net"
+	"syscall"
+)
+
+// readable reports whether something waits to be read on conn (data, the end,
+// or an error), without waiting, without taking it, and without a round trip.
+func readable(conn net.Conn) bool {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	rc, err := sc.SyscallConn()
+	if err != nil {
+		return true
+	}
+	var waits bool
+	err = rc.Read(func(fd uintptr) bool {
+		var b [1]byte
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		waits = err != syscall.EAGAIN && err != syscall.EWOULDBLOCK && err != syscall.EINTR //nolint:errorlint // a bare errno
+		return true
+	})
+	return waits || err != nil
+}

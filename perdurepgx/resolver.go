@@ -1,0 +1,249 @@
+package perdurepgx
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/perdure/perdure"
+)
+
+const (
+	resolverDial  = time.Second            // for one connection
+	resolverAsk   = 5 * time.Second        // for one batch of questions
+	resolverRetry = 100 * time.Millisecond // after the server could not be reached
+	resolverIdle  = 5 * time.Second        // before an idle resolver gives its connection back
+	resolverBatch = 256                    // questions at a time
+	firstPoll     = 2 * time.Millisecond   // while a transaction is still running
+	lastPoll      = 50 * time.Millisecond
+)
+
+// resolver finds out what became of commits. One goroutine asks for all, on a
+// connection of its own that no breaker can refuse; it lives only while there
+// is something to ask, and a little longer.
+type resolver struct {
+	db *DB
+
+	mu      sync.Mutex // guards the fields below
+	waiting []*question
+	running bool
+	wake    chan struct{} // of size 1
+}
+
+// question is a doubt in the resolver.
+type question struct {
+	doubt  doubt
+	method Outcome
+	ready  chan answer // of size 1
+
+	mu      sync.Mutex // guards the fields below
+	given   bool       // answered, or nobody waits any more
+	why     error      // what stood in the way last
+	idle    time.Time  // since when its backend was seen idle in the transaction
+	backend string
+}
+
+// resolve asks q and waits for the answer, for Config.ResolveTimeout at most.
+func (r *resolver) resolve(ctx context.Context, q *question) answer {
+	limit := r.db.cfg.ResolveTimeout
+	if time.Since(q.doubt.sent.Round(0)) > r.db.cfg.Retention/2 {
+		return answer{resolution: perdure.Undecided, evidence: "the doubt is older than the markers are kept"}
+	}
+	q.ready = make(chan answer, 1)
+	r.mu.Lock()
+	r.waiting = append(r.waiting, q)
+	if r.wake == nil {
+		r.wake = make(chan struct{}, 1)
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+	if !r.running {
+		r.running = true
+		base := context.WithoutCancel(ctx)
+		r.db.background.Go(func() { r.run(base) })
+	}
+	r.mu.Unlock()
+
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case a := <-q.ready:
+		return a
+	case <-timer.C:
+	case <-r.db.closed:
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.given = true
+	select {
+	case a := <-q.ready: // it came at the same moment
+		return a
+	default:
+		return unknown(limit, q.why)
+	}
+}
+
+// answer gives q its answer; the first counts.
+func (q *question) answer(a answer) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.given {
+		q.given = true
+		q.ready <- a
+	}
+}
+
+// hinder notes what stands in the way.
+func (q *question) hinder(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err != nil {
+		q.why = err
+	}
+}
+
+func (q *question) open() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.given
+}
+
+// batch returns the questions that are still open.
+func (r *resolver) batch() []*question {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	still := r.waiting[:0]
+	for _, q := range r.waiting {
+		if q.open() {
+			still = append(still, q)
+		}
+	}
+	clear(r.waiting[len(still):])
+	r.waiting = still
+	return append([]*question(nil), still[:min(len(still), resolverBatch)]...)
+}
+
+// run is the resolver's goroutine.
+func (r *resolver) run(ctx context.Context) {
+	var pc *pgconn.PgConn
+	defer func() { hangUp(ctx, pc) }()
+	poll := firstPoll
+	for {
+		batch := r.batch()
+		if len(batch) == 0 {
+			if !r.linger() {
+				return
+			}
+			continue
+		}
+		if pc == nil {
+			var err error
+			if pc, err = r.db.dialOwn(ctx, resolverDial); err != nil {
+				pc = nil
+				hinderAll(batch, err)
+				if !r.pause(resolverRetry) {
+					return
+				}
+				continue
+			}
+		}
+		err := r.ask(ctx, pc, batch)
+		if err != nil {
+			hinderAll(batch, err)
+			hangUp(ctx, pc)
+			pc = nil
+		}
+		if len(r.batch()) == 0 {
+			poll = firstPoll
+			continue
+		}
+		if !r.pause(poll) {
+			return
+		}
+		poll = min(2*poll, lastPoll)
+	}
+}
+
+func hinderAll(batch []*question, err error) {
+	for _, q := range batch {
+		q.hinder(err)
+	}
+}
+
+func hangUp(ctx context.Context, pc *pgconn.PgConn) {
+	if pc != nil {
+		ctx, cancel := context.WithTimeout(ctx, resolverDial)
+		defer cancel()
+		_ = pc.Close(ctx)
+	}
+}
+
+// linger waits for a question. It reports false, and the goroutine ends, if
+// none comes.
+func (r *resolver) linger() bool {
+	timer := time.NewTimer(resolverIdle)
+	defer timer.Stop()
+	select {
+	case <-r.wake:
+		return true
+	case <-timer.C:
+	case <-r.db.closed:
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.waiting) > 0 {
+		return true
+	}
+	r.running = false
+	return false
+}
+
+// pause waits, or less if the database comes back. It reports false if the DB
+// is closed.
+func (r *resolver) pause(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.db.closed:
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.running = false
+	return false
+}
+
+// ask asks for all of batch. An error means that the connection is of no use.
+func (r *resolver) ask(ctx context.Context, pc *pgconn.PgConn, batch []*question) error {
+	ctx, cancel := context.WithTimeout(ctx, resolverAsk)
+	defer cancel()
+	var markers, tokens []*question
+	for _, q := range batch {
+		if q.method == Marker {
+			markers = append(markers, q)
+		} else {
+			tokens = append(tokens, q)
+		}
+	}
+	errMarkers := r.askMarkers(ctx, pc, markers)
+	var errTokens error
+	if !pc.IsClosed() {
+		errTokens = r.askTokens(ctx, pc, tokens)
+	}
+	if errMarkers == nil && errTokens == nil {
+		for _, q := range batch {
+			if q.open() && q.doubt.xid != 0 {
+				if err := r.fence(ctx, pc, q); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return errors.Join(errMarkers, errTokens)
+}

@@ -1,0 +1,110 @@
+-- Version 1 of perdure's schema. Each attempt of a transaction that changes
+-- something leaves a row under its own attempt; a row with a key belongs to a
+-- Once and stays until it is forgotten.
+create schema if not exists perdure;
+
+create table perdure.outcome (
+	attempt   uuid primary key,
+	key       text,
+	result    jsonb,
+	at        timestamptz not null default now(),
+	-- A tombstone says that the attempt was not committed and never can be.
+	tombstone boolean not null default false
+);
+create unique index outcome_key on perdure.outcome (key) where key is not null;
+
+-- The functions run with the rights of their owner, so that SET ROLE inside a
+-- transaction does not break its COMMIT. Their search_path is fixed.
+
+-- mark is sent with COMMIT. It does nothing in a transaction that has changed
+-- nothing, except when it is forced (NOTIFY gets its xid inside COMMIT).
+create function perdure.mark(a uuid, forced boolean default false) returns boolean
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+	if not forced and pg_current_xact_id_if_assigned() is null then
+		return false;
+	end if;
+	if current_setting('transaction_read_only') = 'on' then
+		return false;
+	end if;
+	insert into perdure.outcome (attempt) values (a);
+	return true;
+end $$;
+
+-- begin_once takes the key k for the attempt a. It waits for another
+-- transaction that holds the key, for wait milliseconds at most (55P03).
+create function perdure.begin_once(k text, a uuid, wait integer, out run boolean, out xid text, out result jsonb)
+language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = 0 as $$
+begin
+	perform set_config('lock_timeout', wait::text, true);
+	insert into perdure.outcome (attempt, key) values (a, k) on conflict (key) where key is not null do nothing;
+	run := found;
+	xid := pg_current_xact_id()::text;
+	if not run then
+		select o.result into result from perdure.outcome o where o.key = k;
+		if not found then
+			raise exception using errcode = 'serialization_failure', message = 'the key was forgotten meanwhile';
+		end if;
+	end if;
+end $$;
+
+-- end_once keeps the result of the attempt a; it is sent with COMMIT.
+create function perdure.end_once(a uuid, r jsonb) returns void
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+begin
+	update perdure.outcome set result = r where attempt = a;
+	if not found then
+		raise exception using errcode = 'serialization_failure', message = 'the key was forgotten meanwhile';
+	end if;
+end $$;
+
+-- resolve says what became of an attempt. If it is not committed, it never
+-- can be from here on: its row is taken. It waits for an open transaction as
+-- long as lock_timeout says. Before "committed" it writes a WAL record, whose
+-- acknowledgement by synchronous standbys covers the attempt's.
+create function perdure.resolve(a uuid) returns text
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	dead boolean;
+begin
+	insert into perdure.outcome (attempt, tombstone) values (a, true) on conflict (attempt) do nothing;
+	if found then
+		return 'aborted';
+	end if;
+	select o.tombstone into dead from perdure.outcome o where o.attempt = a;
+	if not found then
+		return 'in progress';
+	end if;
+	perform pg_logical_emit_message(true, 'perdure', '');
+	return case when dead then 'aborted' else 'committed' end;
+exception when lock_not_available then
+	return 'in progress';
+end $$;
+
+-- prune forgets attempts (never keys) that are older than keep, a few thousand at a time.
+create function perdure.prune(keep interval) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	n bigint;
+begin
+	if keep < interval '1 hour' or not pg_try_advisory_xact_lock(7310594) then
+		return 0;
+	end if;
+	delete from perdure.outcome where attempt in (
+		select o.attempt from perdure.outcome o where o.key is null and o.at < now() - keep order by o.attempt limit 5000);
+	get diagnostics n = row_count;
+	return n;
+end $$;
+
+-- forget deletes keys.
+create function perdure.forget(k text[]) returns bigint
+language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+declare
+	n bigint;
+begin
+	delete from perdure.outcome where key = any (k);
+	get diagnostics n = row_count;
+	return n;
+end $$;
+
+grant usage on schema perdure to public;

@@ -1,0 +1,42 @@
+package perdurepgx
+
+import (
+	"github.com/jackc/pgx/v5"
+)
+
+// maxWaiting bounds how many waiting messages are read before a connection is
+// taken into use; a connection that has more is not worth it.
+const maxWaiting = 64
+
+// fresh reports whether an idle connection may be used: nothing waits on it
+// but notifications and the like. A server that was restarted has left a FATAL
+// or an end of file there, and the first statement would meet it. The check is
+// one system call; only when something waits is it read.
+func fresh(c *pgx.Conn) bool {
+	pc := c.PgConn()
+	w := wireOf(pc)
+	if w == nil {
+		return true
+	}
+	for range maxWaiting {
+		if pc.Frontend().ReadBufferLen() == 0 && !w.readable() {
+			return true
+		}
+		// The deprecated call reads one message under a deadline of 1ms. Ping,
+		// its replacement, would cost a round trip and answers another question.
+		if err := pc.CheckConn(); err != nil { //nolint:staticcheck // see above
+			return false
+		}
+		if pc.IsClosed() {
+			return false
+		}
+	}
+	return false
+}
+
+func (w *wire) readable() bool {
+	w.mu.Lock()
+	conn := w.socket
+	w.mu.Unlock()
+	return conn == nil || readable(conn)
+}

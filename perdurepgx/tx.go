@@ -1,0 +1,251 @@
+package perdurepgx
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/pgerr"
+)
+
+// rollbackWait bounds a ROLLBACK: a connection that does not answer it is
+// closed, and the server rolls back by itself.
+const rollbackWait = 2 * time.Second
+
+// InTx runs fn in a transaction and commits it. The whole of it, fn included,
+// is repeated under op's policy when the server rolled it back, or when the
+// connection broke before COMMIT was written: nothing of the attempt remains
+// then, so op need not be Idempotent. A COMMIT whose reply is lost is resolved:
+// committed is success, aborted is a repeat, and what cannot be proven is an
+// *[perdure.Error] with ReasonOutcomeUnknown.
+//
+// fn must keep to its ctx and its tx, and have no other effects that a repeat
+// would double. An error that it returns rolls back; a permanent one comes back
+// untouched. A panic rolls back and goes on up. Work with another connection of
+// the pool inside fn runs, but is not repeated. An op that is ReadOnly runs in
+// a READ ONLY transaction.
+//
+// While COMMIT is pending, and while its outcome is looked into, the end of
+// ctx is not heeded: both have limits of their own, see [Config].
+func (db *DB) InTx(ctx context.Context, op perdure.Op, opts pgx.TxOptions, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	return db.inTx(ctx, op, opts, db.cfg.Outcome, fn)
+}
+
+func (db *DB) inTx(ctx context.Context, op perdure.Op, opts pgx.TxOptions, method Outcome, fn func(ctx context.Context, tx pgx.Tx) error) error {
+	if db.m.InTransaction(ctx) {
+		return errNested
+	}
+	if op.ReadOnly {
+		opts.AccessMode = pgx.ReadOnly
+	}
+	return db.m.Guarded(ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
+		a := attempt{db: db, op: &op, method: method, opts: opts}
+		return a.run(ctx, fn)
+	})
+}
+
+// attempt is one try of a transaction.
+type attempt struct {
+	db     *DB
+	op     *perdure.Op
+	opts   pgx.TxOptions
+	method Outcome // Auto until the connection has learned what its server can do
+	once   *once   // nil for a plain transaction
+
+	conn  *pgxpool.Conn
+	pc    *pgconn.PgConn
+	w     *wire
+	h     *handle
+	doubt doubt // what the resolver will need
+}
+
+func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) (perdure.Judgement, error) {
+	conn, w, j, err := a.db.acquire(ctx, a.op)
+	if err != nil {
+		return j, err
+	}
+	a.conn, a.w, a.pc = conn, w, conn.Conn().PgConn()
+	finished := false
+	defer func() {
+		if !finished {
+			a.abandon(ctx) // a panic, or the end of the goroutine
+		}
+	}()
+	j, err = a.body(ctx, fn)
+	finished = true
+	if a.doubt.err != nil {
+		// The connection goes first: nothing is looked into while it is held.
+		w.cut()
+		conn.Release()
+		return a.resolve(ctx)
+	}
+	conn.Release()
+	return j, err
+}
+
+// body runs the transaction. If it leaves a doubt, it is in a.doubt.
+func (a *attempt) body(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) (perdure.Judgement, error) {
+	if j, err := a.begin(ctx); err != nil {
+		return j, err
+	}
+	if a.once != nil && a.once.remembered {
+		a.rollback(ctx)
+		return perdure.Judgement{}, nil
+	}
+	err := fn(a.db.m.WithTransaction(ctx), a.h)
+	if err != nil {
+		return a.failed(ctx, err)
+	}
+	if j, err := a.ready(ctx); err != nil {
+		return j, err
+	}
+	return a.commit(ctx)
+}
+
+// begin sends BEGIN with whatever the outcome will need, in one round trip.
+func (a *attempt) begin(ctx context.Context) (perdure.Judgement, error) {
+	known, err := a.db.learn(ctx, a.pc, a.w)
+	if err != nil {
+		return a.beginFailed(ctx, err)
+	}
+	if a.method == Auto {
+		a.method = a.db.methodFor(known)
+	}
+	sql, err := a.beginSQL(known)
+	if err != nil {
+		return never(hintMigrate), err
+	}
+	rows, _, err := simple(ctx, a.pc, sql)
+	if err == nil {
+		err = a.begun(known, rows)
+	}
+	if err != nil {
+		return a.beginFailed(ctx, err)
+	}
+	a.h = &handle{Tx: open(ctx, a.conn.Conn(), a.commitSQL())}
+	return perdure.Judgement{}, nil
+}
+
+// beginFailed judges an error before fn: nothing has happened.
+func (a *attempt) beginFailed(ctx context.Context, err error) (perdure.Judgement, error) {
+	v, err := a.db.lost(ctx, a.w, err)
+	if !a.pc.IsClosed() && a.pc.TxStatus() != 'I' {
+		a.rollback(ctx)
+	}
+	j := safe(v)
+	if a.once != nil && isMissing(err) {
+		a.db.relearn()
+		j.Hint = hintMigrate
+	}
+	return j, err
+}
+
+// ready reports why a transaction whose function returned nil cannot be committed.
+func (a *attempt) ready(ctx context.Context) (perdure.Judgement, error) {
+	switch {
+	case a.h.rolled:
+		return never("return an error to roll back"), pgx.ErrTxClosed
+	case a.pc.IsClosed():
+		v, err := a.db.lost(ctx, a.w, pgconn.ErrConnClosed)
+		return safe(v), err
+	case a.pc.IsBusy():
+		a.abandon(ctx)
+		return never("close all rows and batches before the function returns"),
+			errors.New("perdurepgx: the function left a result open")
+	case a.pc.TxStatus() == 'I':
+		return never("do not send COMMIT or ROLLBACK as a statement"), errEndedInside
+	case a.pc.TxStatus() == 'E':
+		err := a.aborted()
+		a.rollback(ctx)
+		return safe(a.db.verdict(err)), err
+	case ctx.Err() != nil:
+		a.rollback(ctx)
+		return safe(pgerr.Verdict{}), context.Cause(ctx)
+	}
+	return perdure.Judgement{}, nil
+}
+
+var errEndedInside = errors.New("perdurepgx: the function ended the transaction with a statement of its own")
+
+// abortedError is the error of a transaction that was aborted by a statement
+// whose error the function kept to itself.
+type abortedError struct{ err error }
+
+func (e *abortedError) Error() string   { return pgx.ErrTxCommitRollback.Error() + ": " + e.err.Error() }
+func (e *abortedError) Unwrap() []error { return []error{pgx.ErrTxCommitRollback, e.err} }
+
+// aborted returns why the transaction is in state E.
+func (a *attempt) aborted() error {
+	if a.w.txErr == nil {
+		return pgx.ErrTxCommitRollback
+	}
+	return &abortedError{err: a.w.txErr}
+}
+
+const sqlStateAborted = "25P02"
+
+// failed rolls back after fn returned an error, and judges it. 25P02 only
+// repeats that something went wrong before: what aborted the transaction decides.
+func (a *attempt) failed(ctx context.Context, err error) (perdure.Judgement, error) {
+	ended := !a.pc.IsClosed() && !a.pc.IsBusy() && a.pc.TxStatus() == 'I' && !a.h.rolled
+	v := a.db.verdict(err)
+	if v.SQLState == sqlStateAborted && a.w.txErr != nil {
+		v = a.db.verdict(a.w.txErr)
+	}
+	if a.pc.IsClosed() && (v.Category == pgerr.CategoryConnection || v.Category == pgerr.CategoryTimeout || errors.Is(err, pgconn.ErrConnClosed)) {
+		v, err = a.db.lost(ctx, a.w, err)
+	}
+	a.rollback(ctx)
+	if ended {
+		return perdure.Judgement{Verdict: v, Repeat: perdure.RepeatByOp, Hint: "do not send COMMIT or ROLLBACK as a statement"}, err
+	}
+	return safe(v), err
+}
+
+// rollback ends the transaction. If that does not work, the connection is
+// closed, and the server does it.
+func (a *attempt) rollback(ctx context.Context) {
+	if a.h != nil {
+		a.h.done = true
+		if a.h.rolled {
+			return
+		}
+	}
+	if a.pc.IsClosed() || a.pc.IsBusy() {
+		a.abandon(ctx)
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	conn := a.pc.Conn()
+	_ = conn.SetDeadline(time.Now().Add(rollbackWait))
+	var err error
+	if a.h != nil {
+		err = a.h.Tx.Rollback(ctx)
+	} else {
+		_, _, err = simple(ctx, a.pc, "rollback")
+	}
+	if err != nil || a.pc.IsClosed() {
+		a.abandon(ctx)
+		return
+	}
+	_ = conn.SetDeadline(time.Time{})
+}
+
+// abandon closes the connection without waiting for anything.
+func (a *attempt) abandon(ctx context.Context) {
+	if a.h != nil {
+		a.h.done = true
+	}
+	a.w.cut()
+	if !a.pc.IsClosed() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackWait)
+		defer cancel()
+		_ = a.pc.Close(ctx)
+	}
+	a.conn.Release()
+}

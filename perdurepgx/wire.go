@@ -1,0 +1,187 @@
+package perdurepgx
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// wireKey is where a connection keeps its wire, in pgconn's custom data.
+const wireKey = "perdurepgx"
+
+// wire is the witness of one connection: what was written on it, how reading
+// ended, and what the server said last.
+//
+// Bytes are counted twice. app counts what the driver's frontend hands over,
+// above TLS, so that a TLS alert does not look like a COMMIT. raw counts what
+// went into the socket; it is used where the driver writes past its frontend.
+type wire struct {
+	epoch      time.Time // of the database; the zero of waiting
+	app        atomic.Int64
+	raw        atomic.Int64
+	waiting    atomic.Int64 // nanoseconds since epoch of a write that nothing has answered yet; zero means none
+	suspected  int64        // the value of waiting that the watchdog has told of; it belongs to the watchdog
+	op         atomic.Pointer[string]
+	up         atomic.Bool // the connection is made; a further dial is a CancelRequest
+	committing atomic.Bool // a COMMIT is pending or in doubt: no CancelRequest
+
+	mu      sync.Mutex // guards the fields below
+	socket  net.Conn   // below TLS
+	readErr error      // why reading ended
+	notice  *pgconn.PgError
+
+	// The fields below belong to whoever holds the connection.
+	lastErr *pgconn.PgError // the last ErrorResponse
+	txErr   *pgconn.PgError // the ErrorResponse that moved the transaction from T to E
+	known   *facts          // nil until learned
+}
+
+// wireOf returns the witness of c; nil if another dialled it.
+func wireOf(c *pgconn.PgConn) *wire {
+	w, _ := c.CustomData()[wireKey].(*wire)
+	return w
+}
+
+// attach wires w into the configuration of one connection to be made.
+func (w *wire) attach(c *pgx.ConnConfig) {
+	dial, build, notice, pgErr, after := c.DialFunc, c.BuildFrontend, c.OnNotice, c.OnPgError, c.Config.AfterConnect
+	watcher := c.BuildContextWatcherHandler
+	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if w.up.Load() && w.committing.Load() {
+			return nil, errNoCancel
+		}
+		conn, err := dial(ctx, network, addr)
+		if err != nil || w.up.Load() {
+			return conn, err
+		}
+		w.reset(conn)
+		return &rawConn{Conn: conn, w: w}, nil
+	}
+	c.BuildFrontend = func(r io.Reader, out io.Writer) *pgproto3.Frontend {
+		return build(&wireReader{r: r, w: w}, &wireWriter{out: out, w: w})
+	}
+	c.OnNotice = func(pc *pgconn.PgConn, n *pgconn.Notice) {
+		w.sawNotice(n)
+		if notice != nil {
+			notice(pc, n)
+		}
+	}
+	c.OnPgError = func(pc *pgconn.PgConn, e *pgconn.PgError) bool {
+		w.lastErr = e
+		if pc.TxStatus() == 'T' {
+			w.txErr = e
+		}
+		return pgErr == nil || pgErr(pc, e)
+	}
+	c.Config.AfterConnect = func(ctx context.Context, pc *pgconn.PgConn) error {
+		pc.CustomData()[wireKey] = w
+		if after != nil {
+			if err := after(ctx, pc); err != nil {
+				return err
+			}
+		}
+		w.up.Store(true)
+		return nil
+	}
+	c.BuildContextWatcherHandler = cancelOnServer(watcher)
+}
+
+// reset begins a new host of the list.
+func (w *wire) reset(conn net.Conn) {
+	w.mu.Lock()
+	w.socket, w.readErr, w.notice = conn, nil, nil
+	w.mu.Unlock()
+	w.lastErr, w.txErr = nil, nil
+	w.waiting.Store(0)
+}
+
+// cut closes the socket under a connection whose COMMIT is in doubt, so that
+// the driver's clean-up does not hold a place in the pool for 15 seconds.
+func (w *wire) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.socket != nil {
+		_ = w.socket.Close()
+	}
+}
+
+// sawNotice keeps a notice that explains the end of the connection: 57P01 and
+// 57P02 arrive as warnings before an EOF.
+func (w *wire) sawNotice(n *pgconn.Notice) {
+	if !strings.HasPrefix(n.Code, "57P") {
+		return
+	}
+	w.mu.Lock()
+	w.notice = (*pgconn.PgError)(n)
+	w.mu.Unlock()
+}
+
+// sawReadError keeps how reading ended. A deadline is no end: the statement's
+// context has its own error.
+func (w *wire) sawReadError(err error) {
+	if t, ok := errors.AsType[net.Error](err); ok && t.Timeout() {
+		return
+	}
+	w.mu.Lock()
+	if w.readErr == nil {
+		w.readErr = err
+	}
+	w.mu.Unlock()
+}
+
+// wireWriter counts above TLS.
+type wireWriter struct {
+	out io.Writer
+	w   *wire
+}
+
+func (x *wireWriter) Write(p []byte) (int, error) {
+	if isTerminate(p) {
+		return x.out.Write(p)
+	}
+	x.w.waiting.Store(int64(time.Since(x.w.epoch)))
+	n, err := x.out.Write(p)
+	x.w.app.Add(int64(n))
+	return n, err
+}
+
+// isTerminate reports whether p is the farewell that the driver sends from its
+// clean-up, at any time: it is no part of a statement.
+func isTerminate(p []byte) bool { return len(p) == 5 && p[0] == 'X' }
+
+// wireReader keeps why reading ended, which the driver loses.
+type wireReader struct {
+	r io.Reader
+	w *wire
+}
+
+func (x *wireReader) Read(p []byte) (int, error) {
+	n, err := x.r.Read(p)
+	x.w.waiting.Store(0)
+	if err != nil {
+		x.w.sawReadError(err)
+	}
+	return n, err
+}
+
+// rawConn counts below TLS.
+type rawConn struct {
+	net.Conn
+
+	w *wire
+}
+
+func (c *rawConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.w.raw.Add(int64(n))
+	return n, err
+}
