@@ -12,6 +12,7 @@ import (
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/examples/flights"
 	"github.com/perdure/perdure/internal/pgcluster"
+	"github.com/perdure/perdure/pipeline"
 )
 
 // The exit codes are part of the interface: docs/cli-json.md lists them.
@@ -80,6 +81,9 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (a *app) fail(err error) int {
 	code, hint := explain(err)
 	fmt.Fprintf(a.err, "perdure: %s\n", strings.TrimSpace(err.Error()))
+	if p, ok := errors.AsType[*pipeline.PanicError](err); ok {
+		fmt.Fprintf(a.err, "%s\n", p.Stack)
+	}
 	if hint != "" {
 		fmt.Fprintf(a.err, "Try: %s\n", hint)
 	}

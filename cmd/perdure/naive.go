@@ -40,9 +40,11 @@ func newNaive(ctx context.Context, cfg *pgxpool.Config) (*naive, error) {
 
 // Effect runs fn in a transaction, three times at most.
 func (n *naive) Effect(ctx context.Context, op perdure.Op, _ string, fn flights.Transaction) (rows int64, err error) {
-	err = n.try(ctx, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		rows, err = fn(ctx, tx)
-		return err
+	err = n.try(ctx, func() error {
+		return pgx.BeginFunc(ctx, n.pool, func(tx pgx.Tx) error {
+			rows, err = fn(ctx, tx)
+			return err
+		})
 	})
 	if err != nil && batched(op) && ctx.Err() == nil {
 		n.gaveUp.Add(1)
@@ -51,18 +53,18 @@ func (n *naive) Effect(ctx context.Context, op perdure.Op, _ string, fn flights.
 	return rows, err
 }
 
-// Read runs fn in a read-only transaction, three times at most.
-func (n *naive) Read(ctx context.Context, _ perdure.Op, fn func(ctx context.Context, tx pgx.Tx) error) error {
-	return n.try(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error { return fn(ctx, tx) })
+// Read runs fn on the pool, three times at most.
+func (n *naive) Read(ctx context.Context, _ perdure.Op, fn func(ctx context.Context, q flights.Querier) error) error {
+	return n.try(ctx, func() error { return fn(ctx, n.pool) })
 }
 
-func (n *naive) try(ctx context.Context, o pgx.TxOptions, fn func(tx pgx.Tx) error) error {
+func (n *naive) try(ctx context.Context, fn func() error) error {
 	n.calls.Add(1)
 	tries := int64(0)
 	defer func() { n.retries.Add(max(0, tries-1)) }()
 	return retry.New(retry.Attempts(3), retry.Context(ctx), retry.LastErrorOnly(true)).Do(func() error {
 		tries++
-		return pgx.BeginTxFunc(ctx, n.pool, o, fn)
+		return fn()
 	})
 }
 

@@ -26,8 +26,13 @@ type Runner interface {
 	// Effect runs fn in a transaction and returns what it returned, a number of
 	// rows. name tells the effects of one task apart.
 	Effect(ctx context.Context, op perdure.Op, name string, fn Transaction) (int64, error)
-	// Read runs fn in a transaction that only reads.
-	Read(ctx context.Context, op perdure.Op, fn func(ctx context.Context, tx pgx.Tx) error) error
+	// Read runs fn, which only reads.
+	Read(ctx context.Context, op perdure.Op, fn func(ctx context.Context, q Querier) error) error
+}
+
+// Querier is what reading needs: a pool, a connection or a transaction.
+type Querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
 // Transaction is the work of a transaction. It may be run again, after a

@@ -23,7 +23,7 @@ func (g Guarded) Effect(ctx context.Context, op perdure.Op, name string, fn Tran
 	})
 }
 
-// Read runs fn in a read-only transaction, on one snapshot.
-func (g Guarded) Read(ctx context.Context, op perdure.Op, fn func(ctx context.Context, tx pgx.Tx) error) error {
-	return g.DB.InTx(ctx, pipeline.Op(ctx, op), pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, fn)
+// Read runs fn in a read-only transaction: its op says so.
+func (g Guarded) Read(ctx context.Context, op perdure.Op, fn func(ctx context.Context, q Querier) error) error {
+	return g.DB.InTx(ctx, pipeline.Op(ctx, op), pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error { return fn(ctx, tx) })
 }

@@ -42,8 +42,8 @@ func (s steps) features(ctx context.Context, _ pipeline.Input) (any, error) {
 
 // selection reads features in the order of their lines; the id decides only
 // between rows that should not both be there.
-func selection(ctx context.Context, tx pgx.Tx, where string, args ...any) ([]Row, error) {
-	rows, err := tx.Query(ctx, selectRows+where+" order by line, id", args...)
+func selection(ctx context.Context, q Querier, where string, args ...any) ([]Row, error) {
+	rows, err := q.Query(ctx, selectRows+where+" order by line, id", args...)
 	if err != nil {
 		return nil, err
 	}
@@ -54,8 +54,8 @@ func selection(ctx context.Context, tx pgx.Tx, where string, args ...any) ([]Row
 }
 
 func (s steps) read(ctx context.Context, op perdure.Op, where string, args ...any) (rows []Row, err error) {
-	err = s.Runner.Read(ctx, op, func(ctx context.Context, tx pgx.Tx) error {
-		rows, err = selection(ctx, tx, where, args...)
+	err = s.Runner.Read(ctx, op, func(ctx context.Context, q Querier) error {
+		rows, err = selection(ctx, q, where, args...)
 		return err
 	})
 	return rows, err

@@ -94,7 +94,7 @@ func departures(ctx context.Context, tx pgx.Tx, rows []Flight) error {
 		for n < len(origins) && origins[n] == origins[0] {
 			n++
 		}
-		b.Queue(countDepartures, origins[0], n).Exec(nil)
+		b.Queue(countDepartures, origins[0], n)
 		origins = origins[n:]
 	}
 	if err := tx.SendBatch(ctx, &b).Close(); err != nil {

@@ -3,6 +3,7 @@ package chaos
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/perdure/perdure/internal/faultproxy"
@@ -106,11 +107,19 @@ const (
 	ruleConflict = "conflict"
 )
 
+// endsInCommit fits a COMMIT that is sent alone, and one that is sent behind
+// other statements in the same message.
+func endsInCommit(sql string) bool {
+	sql = strings.ToLower(strings.TrimRight(sql, "; \t\r\n"))
+	before, ok := strings.CutSuffix(sql, "commit")
+	return ok && (before == "" || strings.ContainsAny(before[len(before)-1:], "; \t\r\n"))
+}
+
 // rules cut a connection before the server sees its COMMIT, or after it has
 // committed and before the client hears of it: half of them with FIN, half
 // with RST. The rest only count.
 func (p plan) rules() []faultproxy.Rule {
-	commit := faultproxy.Match{Message: faultproxy.Run, Text: faultproxy.Is("commit")}
+	commit := faultproxy.Match{Message: faultproxy.Run, Text: endsInCommit}
 	done := faultproxy.Match{Message: faultproxy.CommandComplete, Text: faultproxy.Is("COMMIT")}
 	conflict := faultproxy.Match{
 		Message: faultproxy.ErrorResponse,
