@@ -30,7 +30,7 @@ type job struct {
 	show   func(label string, total int) progress
 }
 
-// run does the work, breaks the server meanwhile if it should, and audits what
+// do does the work, breaks the server meanwhile if it should, and audits what
 // is in the database when all is quiet again. The report is as complete as can
 // be, also beside an error.
 func (j job) do(ctx context.Context) (r runReport, err error) {
@@ -133,6 +133,7 @@ func (j job) work(ctx context.Context, addr string, r *runReport) error {
 		if err != nil {
 			return err
 		}
+		r.Outcome = g.db.Outcome().String()
 		runner, finish = flights.Guarded{DB: g.db}, func(r *runReport) error {
 			err := g.close(context.WithoutCancel(ctx))
 			m.copyTo(r)

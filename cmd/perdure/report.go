@@ -14,6 +14,7 @@ type runReport struct {
 	Error   string          `json:"error,omitempty"`
 	Verdict string          `json:"verdict"`
 	How     string          `json:"how"`
+	Outcome string          `json:"outcome,omitempty"` // how commits in doubt are resolved: marker or token
 	Server  string          `json:"server"`
 	Seed    uint64          `json:"seed"`
 	Seconds float64         `json:"seconds"`
