@@ -27,7 +27,7 @@ type job struct {
 	level  chaos.Level
 	seed   uint64
 	stop   <-chan struct{}
-	show   func(label string, total int) progress
+	show   func(label string, total int, note func() string) progress
 }
 
 // do does the work, breaks the server meanwhile if it should, and audits what
@@ -38,13 +38,13 @@ func (j job) do(ctx context.Context) (r runReport, err error) {
 	if err := j.prepare(ctx); err != nil {
 		return r, err
 	}
-	addr, calm, err := j.disturb(ctx)
+	addr, faults, calm, err := j.disturb(ctx)
 	if err != nil {
 		return r, err
 	}
-	err = j.work(ctx, addr, &r)
-	faults, calmErr := calm()
-	r.Faults = faults
+	err = j.work(ctx, addr, faults, &r)
+	calmErr := calm()
+	r.Faults = faults()
 	if calmErr != nil {
 		return r, errors.Join(err, calmErr)
 	}
@@ -79,39 +79,39 @@ func (j job) prepare(ctx context.Context) error {
 	return errors.Join(g.db.Migrate(ctx), g.close(ctx))
 }
 
-// disturb begins to break things. calm ends that, and waits until the server is
-// well. Without chaos addr is empty and nothing is in between.
-func (j job) disturb(ctx context.Context) (addr string, calm func() (chaos.Counts, error), err error) {
+// disturb begins to break things; faults counts them. calm ends that, and waits
+// until the server is well. Without chaos addr is empty and nothing is in
+// between.
+func (j job) disturb(ctx context.Context) (addr string, faults func() chaos.Counts, calm func() error, err error) {
 	if j.level == chaos.Off {
-		return "", func() (chaos.Counts, error) { return chaos.Counts{}, nil }, nil
+		return "", func() chaos.Counts { return chaos.Counts{} }, func() error { return nil }, nil
 	}
 	target, err := j.place.proxied()
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	admin, err := j.place.pool("")
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	c, err := chaos.New(chaos.Config{
 		Level: j.level, Seed: j.seed, Target: target, Cluster: j.server.cluster,
 		Session: admin.ConnConfig, Locks: flights.LocksAgainstTheOrder(),
 	})
 	if err != nil {
-		return "", nil, err
+		return "", nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
-	return c.Addr(), func() (chaos.Counts, error) {
+	return c.Addr(), c.Counts, func() error {
 		cancel()
-		err := <-ended
-		return c.Counts(), err
+		return <-ended
 	}, nil
 }
 
 // work runs the pipeline.
-func (j job) work(ctx context.Context, addr string, r *runReport) error {
+func (j job) work(ctx context.Context, addr string, faults func() chaos.Counts, r *runReport) error {
 	cfg, err := j.place.pool(addr)
 	if err != nil {
 		return err
@@ -141,7 +141,7 @@ func (j job) work(ctx context.Context, addr string, r *runReport) error {
 		}
 	}
 	c := flights.Config{Data: j.data, Runner: runner}
-	p := j.show(j.label, c.Tasks())
+	p := j.show(j.label, c.Tasks(), func() string { return brief(faults()) })
 	report, err := pipeline.Run(ctx, flights.Pipeline(c), pipeline.Options{
 		Run: j.run, Params: c.Params(), Observe: p.observe, Stop: j.stop,
 	})

@@ -26,9 +26,9 @@ type progress struct {
 
 // display shows runs on stderr: as bars on a terminal, as lines elsewhere.
 type display struct {
-	bars  *mpb.Progress // nil: lines
-	talk  io.Writer
-	width int
+	bars   *mpb.Progress // nil: lines
+	talk   io.Writer
+	closed bool
 }
 
 func newDisplay(talk io.Writer) *display {
@@ -39,11 +39,17 @@ func newDisplay(talk io.Writer) *display {
 	return d
 }
 
-// close waits until the last state of the bars is drawn.
+// close waits until the last state of the bars is drawn, and leaves a line
+// between them and what follows.
 func (d *display) close() {
+	if d.closed {
+		return
+	}
+	d.closed = true
 	if d.bars != nil {
 		d.bars.Wait()
 	}
+	fmt.Fprintln(d.talk)
 }
 
 // tally is how far a run is.
@@ -83,10 +89,10 @@ func (t *tally) read() (done int, step, waiting string) {
 }
 
 // show begins to show a run of so many tasks.
-func (d *display) show(label string, total int) progress {
+func (d *display) show(label string, total int, note func() string) progress {
 	t := &tally{done: make(map[string]int), items: make(map[string]bool)}
 	if d.bars == nil {
-		return d.lines(label, total, t)
+		return d.lines(label, total, note, t)
 	}
 	bar := d.bars.New(int64(total),
 		mpb.BarStyle().Lbound("").Filler("━").Tip("━").Padding("─").Rbound(""),
@@ -96,7 +102,7 @@ func (d *display) show(label string, total int) progress {
 			decor.Elapsed(decor.ET_STYLE_MMSS, decor.WC{W: 7}),
 			decor.OnAbort(decor.OnComplete(decor.Any(func(decor.Statistics) string {
 				_, step, _ := t.read()
-				return "  " + step
+				return "  " + step + suffix(note())
 			}), "  done"), "  stopped"),
 		),
 	)
@@ -117,7 +123,7 @@ func (d *display) show(label string, total int) progress {
 }
 
 // lines writes a line when a run begins, every ten seconds, and when it ends.
-func (d *display) lines(label string, total int, t *tally) progress {
+func (d *display) lines(label string, total int, note func() string, t *tally) progress {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
@@ -135,7 +141,7 @@ func (d *display) lines(label string, total int, t *tally) progress {
 			case <-tick.C:
 			}
 			done, step, waiting := t.read()
-			line("%d of %d, %s, %v%s", done, total, step, time.Since(began).Round(time.Second), suffix(waiting))
+			line("%d of %d, %s, %v%s%s", done, total, step, time.Since(began).Round(time.Second), suffix(note()), suffix(waiting))
 		}
 	})
 	return progress{observe: t.take, end: func(complete bool) {
@@ -154,5 +160,5 @@ func suffix(s string) string {
 	if s == "" {
 		return ""
 	}
-	return "; " + s
+	return ", " + s
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/perdure/perdure/examples/flights"
@@ -89,3 +90,11 @@ func (r *runReport) judge() {
 }
 
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
+
+// brief says in a few words what was broken so far.
+func brief(c chaos.Counts) string {
+	if c == (chaos.Counts{}) {
+		return ""
+	}
+	return fmt.Sprintf("%d kills, %d commits cut", c.PostmasterKills+c.BackendKills+c.ImmediateStops, c.CommitRepliesLost+c.CutBeforeCommit)
+}

@@ -25,7 +25,9 @@ func (a *app) printDemo(r demoReport, srv *server) error {
 	if r.Naive != nil {
 		names, runs = append(names, "naive"), append(runs, r.Naive)
 	}
-	g := grid{numeric: true, rows: append([][]string{names}, runRows(runs)...)}
+	rows := runRows(runs)
+	rows[0] = append(rows[0], names[1:]...)
+	g := grid{numeric: true, rows: rows}
 	if err := g.write(a.out); err != nil {
 		return err
 	}
@@ -93,8 +95,14 @@ func runRows(runs []*runReport) [][]string {
 	number := func(name string, value func(r *runReport) int64) {
 		add(name, func(r *runReport) string { return thousands(value(r)) })
 	}
+	gap := func(title string) { rows = append(rows, []string{""}, []string{title}) }
 	fault := func(name string, value func(c chaos.Counts) int) {
-		number("  "+name, func(r *runReport) int64 { return int64(value(r.Faults)) })
+		add("  "+name, func(r *runReport) string {
+			if r.Faults == (chaos.Counts{}) {
+				return none
+			}
+			return thousands(int64(value(r.Faults)))
+		})
 	}
 	doubt := func(name string, value func(d doubts) int64) {
 		add(name, func(r *runReport) string {
@@ -112,42 +120,44 @@ func runRows(runs []*runReport) [][]string {
 	fault("COMMIT done, reply lost", func(c chaos.Counts) int { return c.CommitRepliesLost })
 	fault("cut before COMMIT", func(c chaos.Counts) int { return c.CutBeforeCommit })
 	fault("deadlocks, serialization failures", func(c chaos.Counts) int { return c.Deadlocks + c.SerializationFailures })
-	number("calls", func(r *runReport) int64 { return r.Calls })
-	number("retries", func(r *runReport) int64 { return r.Retries })
+	gap("work")
+	number("  calls", func(r *runReport) int64 { return r.Calls })
+	number("  retries", func(r *runReport) int64 { return r.Retries })
 	if slices.ContainsFunc(runs, func(r *runReport) bool { return r.GaveUp > 0 }) {
-		number("gave up", func(r *runReport) int64 { return r.GaveUp })
+		number("  gave up", func(r *runReport) int64 { return r.GaveUp })
 	}
-	doubt("commits in doubt", func(d doubts) int64 { return d.Committed + d.Aborted + d.Unknown })
-	doubt("  resolved: committed", func(d doubts) int64 { return d.Committed })
-	doubt("  resolved: aborted", func(d doubts) int64 { return d.Aborted })
-	doubt("  unknown", func(d doubts) int64 { return d.Unknown })
-	add("time parked, all calls", func(r *runReport) string {
+	doubt("  commits in doubt", func(d doubts) int64 { return d.Committed + d.Aborted + d.Unknown })
+	doubt("    resolved: committed", func(d doubts) int64 { return d.Committed })
+	doubt("    resolved: aborted", func(d doubts) int64 { return d.Aborted })
+	doubt("    unknown", func(d doubts) int64 { return d.Unknown })
+	add("  time parked, all calls", func(r *runReport) string {
 		if r.Parked == 0 {
 			return none
 		}
 		return fmt.Sprintf("%.1f s", r.ParkedSeconds)
 	})
-	number("rows expected", func(r *runReport) int64 { return r.Expected })
-	number("rows lost", func(r *runReport) int64 { return r.Lost })
-	number("rows doubled", func(r *runReport) int64 { return r.Doubled })
+	gap("result")
+	number("  rows expected", func(r *runReport) int64 { return r.Expected })
+	number("  rows lost", func(r *runReport) int64 { return r.Lost })
+	number("  rows doubled", func(r *runReport) int64 { return r.Doubled })
 	if slices.ContainsFunc(runs, func(r *runReport) bool { return r.Rejected > 0 }) {
-		number("lines rejected", func(r *runReport) int64 { return int64(r.Rejected) })
+		number("  lines rejected", func(r *runReport) int64 { return int64(r.Rejected) })
 	}
-	add("digest of tables and model", func(r *runReport) string { return r.Digest[:min(12, len(r.Digest))] })
-	add("AUC in the last month", func(r *runReport) string {
+	add("  digest of tables and model", func(r *runReport) string { return r.Digest[:min(12, len(r.Digest))] })
+	add("  AUC in the last month", func(r *runReport) string {
 		if r.Model == nil {
 			return none
 		}
 		return fmt.Sprintf("%.4f", r.Model.AUC)
 	})
-	add("log loss (of the base rate)", func(r *runReport) string {
+	add("  log loss (of the base rate)", func(r *runReport) string {
 		if r.Model == nil {
 			return none
 		}
 		return fmt.Sprintf("%.4f (%.4f)", r.Model.LogLoss, r.Model.BaseLogLoss)
 	})
-	add("time", func(r *runReport) string { return fmt.Sprintf("%.1f s", r.Seconds) })
-	add("verdict", func(r *runReport) string {
+	add("  time", func(r *runReport) string { return fmt.Sprintf("%.1f s", r.Seconds) })
+	add("  verdict", func(r *runReport) string {
 		if r.Status != pipeline.StatusSucceeded && r.Verdict == "" {
 			return string(r.Status)
 		}

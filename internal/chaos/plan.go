@@ -77,7 +77,7 @@ func plans() map[Level]plan {
 		Off:  {},
 		Mild: {lost: 0.02, cut: 0.02, strikes: []kind{killPostmaster, killBackend}, every: 200, deadlocks: 3},
 		Severe: {
-			lost: 0.22, cut: 0.20, every: 60, deadlocks: 30,
+			lost: 0.21, cut: 0.18, every: 60, deadlocks: 30,
 			strikes: []kind{
 				killPostmaster, killPostmaster, killPostmaster, killPostmaster, stopImmediate,
 				killBackend, killBackend, killBackend, killBackend,
