@@ -54,7 +54,7 @@ func (m *Manager) holdsPermit(ctx context.Context) bool {
 
 // refuse returns the error of a call that a breaker did not admit and that has
 // not begun. The error is shared by all such calls until the breaker changes.
-func (c *call) refuse(g *gate) error {
+func (c *call) refuse(ctx context.Context, g *gate) error {
 	c.o.stats.rejected.Add(1)
 	shared := &c.o.refusals[0]
 	if g != c.m.database {
@@ -73,7 +73,7 @@ func (c *call) refuse(g *gate) error {
 		shared.Store(r)
 	}
 	if h := c.m.hooks.Load().CallEnd; h != nil {
-		h(c.ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: &r.err, CorrelationID: correlationID(c.ctx)})
+		h(ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: &r.err, CorrelationID: correlationID(ctx)})
 	}
 	return &r.err
 }
@@ -97,19 +97,19 @@ func hintRefused(g *gate) string {
 
 // admit gets a permit for the next attempt, and parks until there is one if
 // the policy allows.
-func (c *call) admit() (permit, error) {
+func (c *call) admit(ctx context.Context) (permit, error) {
 	if c.m.closing.Load() {
-		return permit{}, c.stopped(ErrClosed)
+		return permit{}, c.stopped(ctx, ErrClosed)
 	}
 	p, refused := c.m.admit(c.o)
 	for refused != nil {
-		if refused == c.m.database && c.m.holdsPermit(c.ctx) {
-			return c.admitInside()
+		if refused == c.m.database && c.m.holdsPermit(ctx) {
+			return c.admitInside(ctx)
 		}
-		if c.p.Park <= c.parked || c.m.InTransaction(c.ctx) {
-			return permit{}, c.refused(refused, "")
+		if c.p.Park <= c.parked || c.m.InTransaction(ctx) {
+			return permit{}, c.refused(ctx, refused, "")
 		}
-		got, err := c.park(refused)
+		got, err := c.park(ctx, refused)
 		if err != nil {
 			return permit{}, err
 		}
@@ -119,13 +119,13 @@ func (c *call) admit() (permit, error) {
 }
 
 // admitInside asks only the operation's breaker.
-func (c *call) admitInside() (permit, error) {
+func (c *call) admitInside(ctx context.Context) (permit, error) {
 	if c.o.gate == nil {
 		return permit{}, nil
 	}
 	own, ok := c.o.gate.breaker.Admit()
 	if !ok {
-		return permit{}, c.refused(c.o.gate, "")
+		return permit{}, c.refused(ctx, c.o.gate, "")
 	}
 	return permit{operation: own}, nil
 }
@@ -153,33 +153,33 @@ func (c *call) complete(g *gate, got breaker.Permit) (permit, *gate) {
 }
 
 // park waits for g.
-func (c *call) park(g *gate) (breaker.Permit, error) {
+func (c *call) park(ctx context.Context, g *gate) (breaker.Permit, error) {
 	if c.m.parked.Add(1) > int64(c.m.cfg.MaxParked) {
 		c.m.parked.Add(-1)
-		return breaker.Permit{}, c.refused(g, "too many calls are parked: raise config.max_parked")
+		return breaker.Permit{}, c.refused(ctx, g, "too many calls are parked: raise config.max_parked")
 	}
 	defer c.m.parked.Add(-1)
 	began := c.m.now()
-	c.tellParked(g.name, 0)
-	got, err := g.wait(c.ctx, c.p.Park-c.parked)
+	c.tellParked(ctx, g.name, 0)
+	got, err := g.wait(ctx, c.p.Park-c.parked)
 	c.at = c.m.now()
 	waited := c.at - began
 	c.parked += waited
 	c.o.stats.troubled().park(waited)
-	c.tellReleased(g.name, waited)
+	c.tellReleased(ctx, g.name, waited)
 	switch {
 	case err == nil:
 		return got, nil
 	case errors.Is(err, errParkedTooLong):
-		return breaker.Permit{}, c.refused(g, "policy.park ran out: raise it to wait longer")
+		return breaker.Permit{}, c.refused(ctx, g, "policy.park ran out: raise it to wait longer")
 	}
-	return breaker.Permit{}, c.stopped(err)
+	return breaker.Permit{}, c.stopped(ctx, err)
 }
 
 // refused gives up because g did not admit the call (any longer).
-func (c *call) refused(g *gate, hint string) error {
+func (c *call) refused(ctx context.Context, g *gate, hint string) error {
 	if c.attempts == 0 && c.parked == 0 {
-		return c.refuse(g)
+		return c.refuse(ctx, g)
 	}
 	if hint == "" {
 		hint = hintRefused(g)
@@ -187,26 +187,26 @@ func (c *call) refused(g *gate, hint string) error {
 	if c.attempts == 0 {
 		c.o.stats.rejected.Add(1)
 	}
-	return c.fail(&Error{Reason: ReasonBreakerOpen, Hint: hint, RetryAt: g.breaker.NextProbe(), cause: ErrBreakerOpen})
+	return c.fail(ctx, &Error{Reason: ReasonBreakerOpen, Hint: hint, RetryAt: g.breaker.NextProbe(), cause: ErrBreakerOpen})
 }
 
 // stopped gives up because the caller's context or the Manager ended.
-func (c *call) stopped(cause error) error {
+func (c *call) stopped(ctx context.Context, cause error) error {
 	if c.attempts == 0 && errors.Is(cause, ErrClosed) {
 		return ErrClosed
 	}
-	return c.fail(&Error{Reason: ReasonCanceled, cause: cause})
+	return c.fail(ctx, &Error{Reason: ReasonCanceled, cause: cause})
 }
 
-func (c *call) tellParked(where string, waited time.Duration) {
+func (c *call) tellParked(ctx context.Context, where string, waited time.Duration) {
 	if h := c.m.hooks.Load().Parked; h != nil {
-		h(c.ctx, ParkEvent{Op: c.op.Name, For: where, Waited: waited, CorrelationID: c.correlation()})
+		h(ctx, ParkEvent{Op: c.op.Name, For: where, Waited: waited, CorrelationID: c.correlation(ctx)})
 	}
 }
 
-func (c *call) tellReleased(where string, waited time.Duration) {
+func (c *call) tellReleased(ctx context.Context, where string, waited time.Duration) {
 	if h := c.m.hooks.Load().Released; h != nil {
-		h(c.ctx, ParkEvent{Op: c.op.Name, For: where, Waited: waited, CorrelationID: c.correlation()})
+		h(ctx, ParkEvent{Op: c.op.Name, For: where, Waited: waited, CorrelationID: c.correlation(ctx)})
 	}
 }
 

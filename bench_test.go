@@ -93,16 +93,16 @@ func BenchmarkRejected(b *testing.B) {
 	}
 }
 
-// serializationFailure is an error as every driver's: it has a SQLSTATE.
-type serializationFailure struct{}
+// serializationError is an error as every driver's: it has a SQLSTATE.
+type serializationError struct{}
 
-func (serializationFailure) Error() string    { return "could not serialize access" }
-func (serializationFailure) SQLState() string { return "40001" }
+func (serializationError) Error() string    { return "could not serialize access" }
+func (serializationError) SQLState() string { return "40001" }
 
 func BenchmarkThreeFailures(b *testing.B) {
 	m := newManager(b, perdure.Config{Policy: perdure.Policy{MaxAttempts: 3, Contention: noDelay}})
 	ctx := b.Context()
-	var failure error = serializationFailure{}
+	var failure error = serializationError{}
 	fail := func(context.Context) error { return failure }
 	b.ReportAllocs()
 	for b.Loop() {

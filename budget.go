@@ -23,9 +23,9 @@ const (
 	// budgetRecent is a shorter stretch that the ratio holds for as well: when trouble begins, callers that wait
 	// call less, and a whole second would lag behind.
 	budgetRecent = 3
-	// budgetMargin keeps a tenth of the repeats back: how many calls a second has is known only when it is
-	// over, and repeats change it.
-	budgetMargin = 0.9
+	// budgetMargin keeps a fifth of the repeats back: how many calls a second has is known only when it is
+	// over, and callers that wait for their repeats call less.
+	budgetMargin = 0.8
 )
 
 // Prices of a repeat, in successes. What the repeat costs a server in trouble

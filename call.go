@@ -66,16 +66,16 @@ func (m *Manager) run(ctx context.Context, op *Op, b body) error {
 	}
 	permit, refused := m.admit(o)
 	if refused != nil || p.AttemptTimeout > 0 || permit.limited || m.closing.Load() {
-		c := call{m: m, ctx: ctx, op: *op, o: o, p: p}
-		return c.runSlowly(b, permit, refused)
+		c := call{m: m, op: *op, o: o, p: p}
+		return c.runSlowly(ctx, b, permit, refused)
 	}
 	start := m.now()
 	j, err := attempt(ctx, b, 1, o, permit)
 	took := m.now() - start
 	if err != nil {
 		m.slow.calls.Add(1)
-		c := call{m: m, ctx: ctx, op: *op, o: o, p: p, start: start, at: start + took, attempts: 1}
-		return c.repeat(b, permit, j, err, took, false)
+		c := call{m: m, op: *op, o: o, p: p, start: start, at: start + took, attempts: 1}
+		return c.repeat(ctx, b, permit, j, err, took, false)
 	}
 	permit.success(took)
 	o.stats.first.add(took)
@@ -126,7 +126,6 @@ func (o *operation) panicked(p permit) {
 // call is a call that did not go through at once.
 type call struct {
 	m        *Manager
-	ctx      context.Context // the caller's; a call lives only as long as the function that was given it
 	op       Op
 	o        *operation
 	p        *Policy
@@ -141,76 +140,76 @@ type call struct {
 }
 
 // runSlowly runs a call whose first attempt is not a plain one.
-func (c *call) runSlowly(b body, permit permit, refused *gate) error {
+func (c *call) runSlowly(ctx context.Context, b body, permit permit, refused *gate) error {
 	if c.m.closing.Load() {
 		permit.ignore()
 		return ErrClosed
 	}
-	if refused != nil && c.p.Park <= 0 && !c.m.holdsPermit(c.ctx) {
+	if refused != nil && c.p.Park <= 0 && !c.m.holdsPermit(ctx) {
 		// The cheapest thing that a Manager does: no clock is read for a refusal.
-		return c.refuse(refused)
+		return c.refuse(ctx, refused)
 	}
 	c.start = c.m.now()
 	c.at = c.start
 	if refused != nil {
 		var err error
-		if permit, err = c.admit(); err != nil {
+		if permit, err = c.admit(ctx); err != nil {
 			return err
 		}
 	}
 	c.m.slow.calls.Add(1)
-	j, err, took, timedOut := c.attempt(b, permit)
+	j, err, took, timedOut := c.attempt(ctx, b, permit)
 	if err == nil {
-		return c.succeed(permit, took)
+		return c.succeed(ctx, permit, took)
 	}
-	return c.repeat(b, permit, j, err, took, timedOut)
+	return c.repeat(ctx, b, permit, j, err, took, timedOut)
 }
 
 // attempt runs the work once, under the context that the policy asks for.
-func (c *call) attempt(b body, permit permit) (j Judgement, err error, took time.Duration, timedOut bool) { //nolint:revive,staticcheck // the error belongs to the judgement
+func (c *call) attempt(ctx context.Context, b body, permit permit) (j Judgement, err error, took time.Duration, timedOut bool) { //nolint:revive,staticcheck // the error belongs to the judgement
 	c.attempts++
-	ctx := c.ctx
+	own := ctx
 	if permit.limited {
-		ctx = context.WithValue(ctx, permitKey{c.m}, true)
+		own = context.WithValue(own, permitKey{c.m}, true)
 	}
 	if c.p.AttemptTimeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.p.AttemptTimeout)
+		own, cancel = context.WithTimeout(own, c.p.AttemptTimeout)
 		defer cancel()
 	}
 	start := c.at
-	j, err = attempt(ctx, b, c.attempts, c.o, permit)
+	j, err = attempt(own, b, c.attempts, c.o, permit)
 	c.at = c.m.now()
-	return j, err, c.at - start, err != nil && ctx.Err() != nil && c.ctx.Err() == nil
+	return j, err, c.at - start, err != nil && own.Err() != nil && ctx.Err() == nil
 }
 
 // repeat takes a failed attempt and goes on until the call succeeds or there
 // is a reason to give up.
-func (c *call) repeat(b body, permit permit, j Judgement, err error, took time.Duration, timedOut bool) error {
+func (c *call) repeat(ctx context.Context, b body, permit permit, j Judgement, err error, took time.Duration, timedOut bool) error {
 	for {
-		after := c.judge(j, err, took, timedOut)
+		after := c.judge(ctx, j, err, took, timedOut)
 		c.evidence(permit, took)
-		c.failed(took)
-		reason := c.may(j)
+		c.failed(ctx, took)
+		reason := c.may(ctx, j)
 		if reason == reasonNone {
-			reason = c.wait(after)
+			reason = c.wait(ctx, after)
 		}
 		if reason != reasonNone {
-			return c.giveUp(reason, j)
+			return c.giveUp(ctx, reason, j)
 		}
-		if permit, err = c.admit(); err != nil {
+		if permit, err = c.admit(ctx); err != nil {
 			return err
 		}
 		c.o.stats.troubled().repeat(c.attempts + 1)
-		j, err, took, timedOut = c.attempt(b, permit)
+		j, err, took, timedOut = c.attempt(ctx, b, permit)
 		if err == nil {
-			return c.succeed(permit, took)
+			return c.succeed(ctx, permit, took)
 		}
 	}
 }
 
 // judge finds the verdict of the error, and how long its maker wants to wait.
-func (c *call) judge(j Judgement, err error, took time.Duration, timedOut bool) (after time.Duration) {
+func (c *call) judge(ctx context.Context, j Judgement, err error, took time.Duration, timedOut bool) (after time.Duration) {
 	v := j.Verdict
 	if v == (pgerr.Verdict{}) {
 		v, after = c.m.classify(err)
@@ -219,7 +218,7 @@ func (c *call) judge(j Judgement, err error, took time.Duration, timedOut bool) 
 		// The innermost guard has repeated and reported: nothing is left to do.
 		v = inner.Verdict
 		v.Retry, v.Trips = pgerr.RetryNever, pgerr.ScopeNone
-	} else if ended := c.ctx.Err(); ended != nil && interrupted(v) {
+	} else if ended := ctx.Err(); ended != nil && interrupted(v) {
 		v = c.interruption(v, ended, took)
 	} else if timedOut && interrupted(v) {
 		v.Category, v.Severity, v.Retry, v.Trips = pgerr.CategoryTimeout, pgerr.SeverityMedium, pgerr.RetryStatement, pgerr.ScopeOperation
@@ -230,11 +229,24 @@ func (c *call) judge(j Judgement, err error, took time.Duration, timedOut bool) 
 
 // own returns the error of m that err is or wraps, or nil.
 func (m *Manager) own(err error) *Error {
+	if !wraps(err) {
+		return nil
+	}
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e.manager != m {
 		return nil
 	}
 	return e
+}
+
+// wraps reports whether err may hold an error of this package: it is one, or
+// has others inside. What it saves is two walks for each plain error.
+func wraps(err error) bool {
+	switch err.(type) { //nolint:errorlint // only the error itself
+	case interface{ Unwrap() error }, interface{ Unwrap() []error }, interface{ As(target any) bool }:
+		return true
+	}
+	return false
 }
 
 // interrupted reports whether the end of a context may be what the verdict
@@ -265,14 +277,14 @@ func (c *call) interruption(v pgerr.Verdict, ended error, took time.Duration) pg
 // and anything else says nothing.
 func (c *call) evidence(p permit, took time.Duration) {
 	answered := c.verdict.SQLState != "" && c.verdict.Category != pgerr.CategoryCanceled
-	switch {
-	case c.verdict.Trips == pgerr.ScopeDatabase:
+	switch c.verdict.Trips {
+	case pgerr.ScopeDatabase:
 		p.database.Failure(took)
 		p.operation.Ignore()
-	case c.verdict.Trips == pgerr.ScopeOperation:
+	case pgerr.ScopeOperation:
 		p.operation.Failure(took)
 		c.m.answer(p.database, answered, took)
-	default:
+	case pgerr.ScopeNone:
 		c.m.answer(p.database, answered, took)
 		if answered {
 			p.operation.Success(took)
@@ -294,18 +306,18 @@ func (m *Manager) answer(p breaker.Permit, answered bool, took time.Duration) {
 }
 
 // may reports why the failed work must not be repeated; reasonNone if it may.
-func (c *call) may(j Judgement) Reason {
+func (c *call) may(ctx context.Context, j Judgement) Reason {
 	v := c.verdict
 	switch {
 	case j.Reason != reasonNone:
 		return j.Reason
-	case c.ctx.Err() != nil:
+	case ctx.Err() != nil:
 		return ReasonCanceled
 	case v.Retry == pgerr.RetryNever && !c.provenIdempotent(v), j.Repeat == RepeatNever, !c.p.allows(v.Category):
 		return ReasonNotRetryable
 	case j.Repeat != RepeatSafe && !c.op.repeatable():
 		return ReasonNotIdempotent
-	case c.m.InTransaction(c.ctx), c.m.closing.Load():
+	case c.m.InTransaction(ctx), c.m.closing.Load():
 		return ReasonNotRetryable
 	}
 	return reasonNone

@@ -104,7 +104,12 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.Policy.RetryOn = slices.Clone(c.Policy.RetryOn)
 	c.Policies = maps.Clone(c.Policies)
+	for name, p := range c.Policies {
+		p.RetryOn = slices.Clone(p.RetryOn)
+		c.Policies[name] = p
+	}
 	return c
 }
 

@@ -33,7 +33,7 @@ func correlationID(ctx context.Context) string {
 		return id
 	}
 	var id [correlationLen]byte
-	hi, lo := rand.Uint64(), rand.Uint64()
+	hi, lo := rand.Uint64(), rand.Uint64() //nolint:gosec // see above
 	for i := range id {
 		id[i] = correlationAlphabet[lo&31]
 		lo = lo>>5 | hi<<59

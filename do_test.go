@@ -42,7 +42,8 @@ func TestTheRuleOfRepeating(t *testing.T) {
 		{"40003 is never repeated otherwise", no, sqlError("40003"), 1, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			bubble(t, perdure.Config{Budget: perdure.BudgetConfig{Off: true}}, func(t *testing.T, m *perdure.Manager) {
+			bubble(t, perdure.Config{Budget: perdure.BudgetConfig{Off: true}}, func(t managed) {
+				m := t.m
 				attempts := 0
 				err := m.Do(t.Context(), tt.op, func(context.Context) error { attempts++; return tt.err })
 				if attempts != tt.attempts {
@@ -64,7 +65,8 @@ func TestTheRuleOfRepeating(t *testing.T) {
 }
 
 func TestTheInnermostGuardRepeats(t *testing.T) {
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		inner, outer := 0, 0
 		err := m.Do(t.Context(), perdure.Op{Name: "outer", Idempotent: true}, func(ctx context.Context) error {
 			outer++
@@ -83,7 +85,8 @@ func TestTheInnermostGuardRepeats(t *testing.T) {
 }
 
 func TestTwoManagersRepeatIndependently(t *testing.T) {
-	bubble(t, perdure.Config{Name: "one"}, func(t *testing.T, one *perdure.Manager) {
+	bubble(t, perdure.Config{Name: "one"}, func(t managed) {
+		one := t.m
 		two := newManager(t, perdure.Config{Name: "two", Classify: func(error) (pgerr.Verdict, bool) {
 			return pgerr.Verdict{Category: pgerr.CategoryTransient, Retry: pgerr.RetryStatement}, true
 		}})
@@ -102,7 +105,8 @@ func TestTwoManagersRepeatIndependently(t *testing.T) {
 }
 
 func TestNothingRepeatsOrParksInATransaction(t *testing.T) {
-	bubble(t, perdure.Config{Policy: perdure.Policy{Park: time.Hour}}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{Policy: perdure.Policy{Park: time.Hour}}, func(t managed) {
+		m := t.m
 		ctx := m.WithTransaction(t.Context())
 		start := time.Now()
 		attempts := 0
@@ -127,7 +131,8 @@ func TestNothingRepeatsOrParksInATransaction(t *testing.T) {
 }
 
 func TestNestedCallsShareTheHalfOpenPermit(t *testing.T) {
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		m.Breaker("database").Trip("test")
 		sleep(t.Context(), 2*time.Second) // no prober: half-open by time
 		err := m.Do(t.Context(), perdure.Op{Name: "outer"}, func(ctx context.Context) error {
@@ -141,7 +146,8 @@ func TestNestedCallsShareTheHalfOpenPermit(t *testing.T) {
 
 func TestAttemptTimeoutIsEvidenceAndRepeats(t *testing.T) {
 	op := perdure.Op{Name: "test.slow", ReadOnly: true, Policy: &perdure.Policy{AttemptTimeout: time.Second, Backoff: noDelay}}
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		attempts := 0
 		err := m.Do(t.Context(), op, func(ctx context.Context) error {
 			if attempts++; attempts == 2 {
@@ -161,7 +167,8 @@ func TestAttemptTimeoutIsEvidenceAndRepeats(t *testing.T) {
 
 func TestAShortDeadlineSaysNothingAboutTheOperation(t *testing.T) {
 	op := perdure.Op{Name: "test.usual", ReadOnly: true}
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		work := func(ctx context.Context) error { sleep(ctx, 100*time.Millisecond); return ctx.Err() }
 		for range 50 {
 			if err := m.Do(t.Context(), op, work); err != nil {
@@ -197,7 +204,8 @@ func TestAnEndedContextRunsNothing(t *testing.T) {
 
 func TestMaxElapsedEndsRepeats(t *testing.T) {
 	op := perdure.Op{Name: "test.elapsed", ReadOnly: true, Policy: &perdure.Policy{MaxAttempts: -1, MaxElapsed: 10 * time.Second}}
-	bubble(t, perdure.Config{Budget: perdure.BudgetConfig{Off: true}}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{Budget: perdure.BudgetConfig{Off: true}}, func(t managed) {
+		m := t.m
 		start := time.Now()
 		err := m.Do(t.Context(), op, func(context.Context) error { return perdure.RetryAfter(errOwn, 3*time.Second) })
 		e, ok := errors.AsType[*perdure.Error](err)
@@ -211,7 +219,8 @@ func TestTheBudgetEndsRepeats(t *testing.T) {
 	var spent []perdure.BudgetEvent
 	hooks := perdure.Hooks{BudgetSpent: func(_ context.Context, e perdure.BudgetEvent) { spent = append(spent, e) }}
 	op := perdure.Op{Name: "test.budget", ReadOnly: true, Policy: &perdure.Policy{Backoff: noDelay, Breaker: breaker.Config{Rule: breaker.Off}}}
-	bubble(t, perdure.Config{Hooks: hooks, Budget: perdure.BudgetConfig{Floor: -1}}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{Hooks: hooks, Budget: perdure.BudgetConfig{Floor: -1}}, func(t managed) {
+		m := t.m
 		m.Breaker("database").HoldClosed("test")
 		err := m.Do(t.Context(), op, func(context.Context) error { return io.ErrUnexpectedEOF })
 		if !errors.Is(err, perdure.ErrBudgetSpent) || !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -313,7 +322,8 @@ func TestHooksTellTheWholeStory(t *testing.T) {
 }
 
 func TestACorrelationIDIsMadeWhenACallFails(t *testing.T) {
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		seen := map[string]bool{}
 		for range 100 {
 			err := m.Do(t.Context(), once, func(context.Context) error { return sqlError("40001") })

@@ -17,7 +17,7 @@ const (
 )
 
 // succeed ends a call that did not go through at once.
-func (c *call) succeed(p permit, took time.Duration) error {
+func (c *call) succeed(ctx context.Context, p permit, took time.Duration) error {
 	c.m.slow.answers.Add(1)
 	c.m.slow.successes.Add(1)
 	p.success(took)
@@ -31,10 +31,10 @@ func (c *call) succeed(p permit, took time.Duration) error {
 	}
 	h := c.m.hooks.Load()
 	if h.AttemptEnd != nil {
-		h.AttemptEnd(c.ctx, AttemptEvent{Op: c.op.Name, Attempt: c.attempts, Duration: took, CorrelationID: c.id})
+		h.AttemptEnd(ctx, AttemptEvent{Op: c.op.Name, Attempt: c.attempts, Duration: took, CorrelationID: c.id})
 	}
 	if h.CallEnd != nil {
-		h.CallEnd(c.ctx, CallEvent{
+		h.CallEnd(ctx, CallEvent{
 			Op: c.op.Name, Attempts: c.attempts, Elapsed: elapsed, Parked: c.parked, CorrelationID: c.id,
 		})
 	}
@@ -42,12 +42,11 @@ func (c *call) succeed(p permit, took time.Duration) error {
 }
 
 // failed counts an attempt that failed, and tells of it.
-func (c *call) failed(took time.Duration) {
+func (c *call) failed(ctx context.Context, took time.Duration) {
 	c.o.stats.troubled().failure(c.verdict, took)
-	c.m.countState(c.verdict.SQLState)
 	if h := c.m.hooks.Load().AttemptEnd; h != nil {
-		h(c.ctx, AttemptEvent{
-			Op: c.op.Name, Attempt: c.attempts, Duration: took, Err: c.last, Verdict: c.verdict, CorrelationID: c.correlation(),
+		h(ctx, AttemptEvent{
+			Op: c.op.Name, Attempt: c.attempts, Duration: took, Err: c.last, Verdict: c.verdict, CorrelationID: c.correlation(ctx),
 		})
 	}
 }
@@ -55,27 +54,27 @@ func (c *call) failed(took time.Duration) {
 // giveUp ends a call after an attempt that failed. A permanent error of the
 // first attempt comes back untouched, and so does one that says by itself that
 // the caller's context ended.
-func (c *call) giveUp(reason Reason, j Judgement) error {
+func (c *call) giveUp(ctx context.Context, reason Reason, j Judgement) error {
 	e := &Error{Reason: reason, Hint: j.Hint}
 	switch reason { //nolint:exhaustive // the rest needs nothing more
 	case ReasonNotRetryable:
 		if c.attempts == 1 && j.Reason == reasonNone {
-			return c.untouched()
+			return c.untouched(ctx)
 		}
 	case ReasonCanceled:
 		e.cause = ErrClosed
-		if c.ctx.Err() != nil {
-			e.cause = context.Cause(c.ctx)
+		if ctx.Err() != nil {
+			e.cause = context.Cause(ctx)
 		}
 		if c.attempts == 1 && errors.Is(c.last, e.cause) {
-			return c.untouched()
+			return c.untouched(ctx)
 		}
 	case ReasonDeadline:
 		e.cause = context.DeadlineExceeded
 		e.Hint = hint(e.Hint, "no further attempt fits before the deadline of the context")
 	case ReasonBudget:
 		e.cause = ErrBudgetSpent
-		e.RetryAt = time.Now().Add(time.Second)
+		e.RetryAt = c.m.epoch.Add(c.at + time.Second)
 		e.Hint = hint(e.Hint, "too much fails for repeats to help; look at the first errors")
 	case ReasonOutcomeUnknown:
 		e.cause = ErrOutcomeUnknown
@@ -83,9 +82,9 @@ func (c *call) giveUp(reason Reason, j Judgement) error {
 	case ReasonNotIdempotent:
 		e.Hint = hint(e.Hint, notIdempotentHint(c.verdict))
 	case ReasonExhausted, ReasonElapsed:
-		e.RetryAt = time.Now().Add(c.p.delays(c.verdict).Ceiling(c.attempts))
+		e.RetryAt = c.m.epoch.Add(c.at + c.p.delays(c.verdict).Ceiling(c.attempts))
 	}
-	return c.fail(e)
+	return c.fail(ctx, e)
 }
 
 func hint(own, general string) string {
@@ -103,43 +102,43 @@ func notIdempotentHint(v pgerr.Verdict) string {
 }
 
 // untouched ends the call with its error as it is.
-func (c *call) untouched() error {
-	c.ended(c.last, reasonNone)
+func (c *call) untouched(ctx context.Context) error {
+	c.ended(ctx, c.last, reasonNone)
 	return c.last
 }
 
 // fail ends the call with e, which it completes.
-func (c *call) fail(e *Error) error {
+func (c *call) fail(ctx context.Context, e *Error) error {
 	e.Op = c.op.Name
 	e.Attempts = c.attempts
 	e.Elapsed = c.at - c.start
 	e.Verdict = c.verdict
-	e.CorrelationID = c.correlation()
+	e.CorrelationID = c.correlation(ctx)
 	e.Err = c.last
 	e.manager = c.m
 	if e.Err == nil {
 		e.Err, e.cause = e.cause, nil
 	}
-	c.ended(e, e.Reason)
+	c.ended(ctx, e, e.Reason)
 	return e
 }
 
 // ended counts a call that failed, and tells of it.
-func (c *call) ended(err error, reason Reason) {
+func (c *call) ended(ctx context.Context, err error, reason Reason) {
 	elapsed := c.at - c.start
 	c.o.stats.troubled().end(c.at, elapsed, c.attempts, false, reason)
 	if h := c.m.hooks.Load().CallEnd; h != nil {
-		h(c.ctx, CallEvent{
+		h(ctx, CallEvent{
 			Op: c.op.Name, Attempts: c.attempts, Elapsed: elapsed, Parked: c.parked,
-			Reason: reason, Err: err, Verdict: c.verdict, CorrelationID: c.correlation(),
+			Reason: reason, Err: err, Verdict: c.verdict, CorrelationID: c.correlation(ctx),
 		})
 	}
 }
 
 // correlation returns the call's correlation ID, made when first needed.
-func (c *call) correlation() string {
+func (c *call) correlation(ctx context.Context) string {
 	if c.id == "" {
-		c.id = correlationID(c.ctx)
+		c.id = correlationID(ctx)
 	}
 	return c.id
 }
@@ -151,7 +150,7 @@ func (m *Manager) classify(err error) (pgerr.Verdict, time.Duration) {
 			return v, 0
 		}
 	}
-	if mark, ok := errors.AsType[*marked](err); ok {
+	if mark := markOf(err); mark != nil {
 		return pgerr.Verdict{
 			Category: pgerr.CategoryTransient,
 			Severity: pgerr.SeverityLow,
@@ -161,6 +160,15 @@ func (m *Manager) classify(err error) (pgerr.Verdict, time.Duration) {
 		}, mark.after
 	}
 	return pgerr.Classify(err), 0
+}
+
+// markOf returns the mark that fn put on err, or nil.
+func markOf(err error) *marked {
+	if !wraps(err) {
+		return nil
+	}
+	mark, _ := errors.AsType[*marked](err)
+	return mark
 }
 
 // String describes the Manager for a log line.

@@ -41,7 +41,6 @@ type Manager struct {
 	pending  int                         // outcomes that Close waits for
 	settled  chan struct{}               // closed when pending falls to zero; nil while nobody waits
 	outcomes map[outcomeKey]uint64
-	states   map[string]uint64 // errors by SQLSTATE
 }
 
 // New returns a Manager, or every fault of cfg, joined, each with its path. It
@@ -57,7 +56,6 @@ func New(cfg Config) (*Manager, error) {
 		restored: map[string]breaker.Snapshot{},
 		up:       make(chan struct{}),
 		outcomes: map[outcomeKey]uint64{},
-		states:   map[string]uint64{},
 	}
 	m.life, m.end = context.WithCancelCause(context.Background()) //nolint:forbidigo // see Manager.life
 	close(m.up)
@@ -103,7 +101,7 @@ func (m *Manager) calls() (successes, calls uint64) {
 // operation finds or makes the operation of that name.
 func (m *Manager) operation(op *Op) (*operation, error) {
 	if v, ok := m.operations.Load(op.Name); ok {
-		return v.(*operation), nil //nolint:forcetypeassert,revive // the map holds nothing else
+		return v.(*operation), nil
 	}
 	return m.newOperation(op)
 }
@@ -128,7 +126,7 @@ func (m *Manager) newOperation(op *Op) (*operation, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if v, ok := m.operations.Load(op.Name); ok {
-		return v.(*operation), nil //nolint:forcetypeassert,revive // the map holds nothing else
+		return v.(*operation), nil
 	}
 	if m.named >= m.cfg.MaxOperations {
 		m.overflowed.Add(1)
@@ -156,7 +154,7 @@ func (m *Manager) Breaker(name string) *breaker.Breaker {
 	if !ok {
 		return nil
 	}
-	o := v.(*operation) //nolint:forcetypeassert,revive // the map holds nothing else
+	o := v.(*operation)
 	if o.gate == nil {
 		return nil
 	}

@@ -2,6 +2,7 @@ package perdure
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 )
 
@@ -47,7 +48,7 @@ func (o *operation) policy(m *Manager, own *Policy) (*Policy, error) {
 		next = *known
 	}
 	if len(next) < maxPolicies {
-		next = append(next[:len(next):len(next)], resolved{own, &full})
+		next = append(slices.Clip(next), resolved{own, &full})
 		o.policies.CompareAndSwap(known, &next) // a call that loses the race resolves again
 	}
 	return &full, nil

@@ -61,20 +61,3 @@ func (m *Manager) CommitOutcome(ctx context.Context, e OutcomeEvent) {
 		h(ctx, e)
 	}
 }
-
-// maxStates bounds the SQLSTATEs that are counted one by one: an extension
-// may raise any code.
-const maxStates = 512
-
-// countState counts an error by its SQLSTATE.
-func (m *Manager) countState(state string) {
-	if state == "" {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if _, known := m.states[state]; !known && len(m.states) >= maxStates {
-		state = otherName
-	}
-	m.states[state]++
-}

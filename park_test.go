@@ -16,7 +16,8 @@ import (
 
 func TestAParkedCallThatIsCancelledLeaves(t *testing.T) {
 	op := perdure.Op{Name: "park.cancelled", Policy: &perdure.Policy{Park: time.Hour}}
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		m.Breaker("database").HoldOpen("test")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Minute, func() { cancel(errOwn) })
@@ -32,7 +33,8 @@ func TestAParkedCallThatIsCancelledLeaves(t *testing.T) {
 
 func TestParkingIsBounded(t *testing.T) {
 	op := perdure.Op{Name: "park.bounded", Policy: &perdure.Policy{Park: time.Minute}}
-	bubble(t, perdure.Config{MaxParked: 2}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{MaxParked: 2}, func(t managed) {
+		m := t.m
 		m.Breaker("database").HoldOpen("test")
 		var wg sync.WaitGroup
 		errs := make(chan error, 5)
@@ -61,7 +63,8 @@ func TestParkingIsBounded(t *testing.T) {
 // that parks survives a server that is away when it begins.
 func TestAShortOutageCostsAParkingCallNoAttempt(t *testing.T) {
 	op := perdure.Op{Name: "park.attempt", Idempotent: true, Policy: &perdure.Policy{MaxAttempts: 1, Park: time.Hour}}
-	bubble(t, perdure.Config{Budget: perdure.BudgetConfig{Floor: -1}}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{Budget: perdure.BudgetConfig{Floor: -1}}, func(t managed) {
+		m := t.m
 		var s server
 		if err := m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
@@ -78,7 +81,8 @@ func TestAParkingCallWaitsForTheBudget(t *testing.T) {
 	op := perdure.Op{Name: "park.budget", Idempotent: true, Policy: &perdure.Policy{
 		MaxAttempts: -1, Park: time.Hour, Backoff: noDelay, Breaker: breaker.Config{Rule: breaker.Off},
 	}}
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		attempts := 0
 		begun := time.Now()
 		err := m.Do(t.Context(), op, func(context.Context) error {
@@ -100,7 +104,8 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 	op := perdure.Op{Name: "probe.read", ReadOnly: true, Policy: &perdure.Policy{Breaker: breaker.Config{Rule: breaker.Off}, MaxAttempts: 1}}
 	refused := func(context.Context) error { return syscall.ECONNREFUSED }
 	t.Run("evidence is dismissed while the database answers", func(t *testing.T) {
-		bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+		bubble(t, perdure.Config{}, func(t managed) {
+			m := t.m
 			var s server
 			if err := m.SetProbe(s.probe); err != nil {
 				t.Fatal(err)
@@ -115,7 +120,8 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 		})
 	})
 	t.Run("a probe that fails opens it, one that succeeds lets calls in", func(t *testing.T) {
-		bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+		bubble(t, perdure.Config{}, func(t managed) {
+			m := t.m
 			var s server
 			if err := m.SetProbe(s.probe); err != nil {
 				t.Fatal(err)
@@ -150,7 +156,8 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 		})
 	})
 	t.Run("a frozen server is noticed within 1.6s", func(t *testing.T) {
-		bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+		bubble(t, perdure.Config{}, func(t managed) {
+			m := t.m
 			if err := m.SetProbe(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }); err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +169,8 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 		})
 	})
 	t.Run("without a prober the evidence opens it, and time half-opens it", func(t *testing.T) {
-		bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+		bubble(t, perdure.Config{}, func(t managed) {
+			m := t.m
 			for range 10 {
 				_ = m.Do(t.Context(), op, refused)
 			}
@@ -193,7 +201,8 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 }
 
 func TestAHoldOutlastsTheProber(t *testing.T) {
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		var s server
 		if err := m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)

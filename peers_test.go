@@ -32,12 +32,19 @@ type sqlError string
 func (e sqlError) Error() string    { return "server says " + string(e) }
 func (e sqlError) SQLState() string { return string(e) }
 
+// managed is a test with a Manager.
+type managed struct {
+	*testing.T
+
+	m *perdure.Manager
+}
+
 // bubble runs f on fake time with a Manager that is closed at the end.
-func bubble(t *testing.T, cfg perdure.Config, f func(t *testing.T, m *perdure.Manager)) {
+func bubble(t *testing.T, cfg perdure.Config, f func(t managed)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, cfg)
-		f(t, m)
+		f(managed{t, m})
 		if err := m.Close(t.Context()); err != nil {
 			t.Errorf("Close() = %v", err)
 		}
@@ -61,7 +68,8 @@ func lost(context.Context) error { return sqlError("57014") }
 
 func TestPeerFaultP1_PanicInHalfOpenReturnsThePermit(t *testing.T) {
 	op := perdure.Op{Name: "test.panics", Idempotent: true, Policy: &perdure.Policy{Breaker: brittle, MaxAttempts: 1}}
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		_ = m.Do(t.Context(), op, lost)
 		sleep(t.Context(), time.Second)
 		func() {
@@ -90,7 +98,8 @@ func TestPeerFaultP1_PanicInHalfOpenReturnsThePermit(t *testing.T) {
 
 func TestPeerFaultP2_PanicReleasesWhatTheCallHeld(t *testing.T) {
 	// The ramp after half-open limits calls in flight: a panic must not keep its place.
-	bubble(t, perdure.Config{Database: breaker.Config{SuccessThreshold: 1, RampFor: time.Hour}}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{Database: breaker.Config{SuccessThreshold: 1, RampFor: time.Hour}}, func(t managed) {
+		m := t.m
 		db := m.Breaker("database")
 		db.Trip("test")
 		sleep(t.Context(), 2*time.Second)
@@ -107,7 +116,8 @@ func TestPeerFaultP2_PanicReleasesWhatTheCallHeld(t *testing.T) {
 }
 
 func TestPeerFaultP3_AnOpenBreakerIsNotRetried(t *testing.T) {
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		m.Breaker("database").HoldOpen("maintenance")
 		start := time.Now()
 		err := m.Do(t.Context(), idempotent, succeed)
@@ -123,7 +133,8 @@ func TestPeerFaultP3_AnOpenBreakerIsNotRetried(t *testing.T) {
 
 func TestPeerFaultP4_CallersThatCancelAreNoEvidence(t *testing.T) {
 	op := perdure.Op{Name: "test.cancelled", Idempotent: true, Policy: &perdure.Policy{Breaker: brittle}}
-	bubble(t, perdure.Config{Database: brittle}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{Database: brittle}, func(t managed) {
+		m := t.m
 		for i := range 200 {
 			ctx, cancel := context.WithCancel(t.Context())
 			err := m.Do(ctx, op, func(ctx context.Context) error {
@@ -148,7 +159,8 @@ func TestPeerFaultP4_CallersThatCancelAreNoEvidence(t *testing.T) {
 
 func TestPeerFaultP5_ResultsOfAnOlderGenerationAreDropped(t *testing.T) {
 	op := perdure.Op{Name: "test.old", Idempotent: true, Policy: &perdure.Policy{Breaker: brittle, MaxAttempts: 1}}
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		finish := make(chan struct{})
 		var wg sync.WaitGroup
 		wg.Go(func() { // admitted while closed, ends when half-open
@@ -183,7 +195,8 @@ func TestPeerFaultP6_HooksMayAskTheManager(t *testing.T) {
 		order = append(order, fmt.Sprintf("%s>%s (%d operations)", e.Change.From, e.Change.To, len(s.Operations)))
 	}}
 	op := perdure.Op{Name: "test.hooks", Idempotent: true, Policy: &perdure.Policy{Breaker: brittle, MaxAttempts: 1}}
-	bubble(t, perdure.Config{Hooks: hooks}, func(t *testing.T, manager *perdure.Manager) {
+	bubble(t, perdure.Config{Hooks: hooks}, func(t managed) {
+		manager := t.m
 		m = manager
 		_ = m.Do(t.Context(), op, lost)
 		sleep(t.Context(), time.Second)
@@ -197,7 +210,8 @@ func TestPeerFaultP6_HooksMayAskTheManager(t *testing.T) {
 
 func TestPeerFaultP7_APolicyIsNotUsedUp(t *testing.T) {
 	op := perdure.Op{Name: "test.policy", Idempotent: true, Policy: &perdure.Policy{MaxAttempts: 3, Contention: noDelay}}
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		for call := range 5 {
 			attempts := 0
 			_ = m.Do(t.Context(), op, func(context.Context) error { attempts++; return sqlError("40001") })
@@ -212,7 +226,8 @@ func TestPeerFaultP8_HalfOpenAdmitsOneThenRamps(t *testing.T) {
 	op := perdure.Op{Name: "test.crowd", Idempotent: true, Policy: &perdure.Policy{MaxAttempts: 1, Breaker: breaker.Config{
 		Rule: breaker.Consecutive, ConsecutiveFailures: 1, SuccessThreshold: 3,
 	}}}
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		_ = m.Do(t.Context(), op, lost)
 		sleep(t.Context(), time.Second)
 		var wg sync.WaitGroup
@@ -240,7 +255,8 @@ func TestPeerFaultP8_HalfOpenAdmitsOneThenRamps(t *testing.T) {
 }
 
 func TestPeerFaultP9_TheLastErrorIsKept(t *testing.T) {
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		ctx, cancel := context.WithCancelCause(t.Context())
 		why := errors.New("the user went away")
 		err := m.Do(ctx, idempotent, func(context.Context) error {
@@ -257,7 +273,8 @@ func TestPeerFaultP9_TheLastErrorIsKept(t *testing.T) {
 }
 
 func TestPeerFaultP10_NoSleepIntoADeadline(t *testing.T) {
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		for range 30 { // the operation usually takes 800ms
 			_ = m.Do(t.Context(), idempotent, func(ctx context.Context) error { sleep(ctx, 800*time.Millisecond); return nil })
 		}
@@ -277,7 +294,8 @@ func TestPeerFaultP10_NoSleepIntoADeadline(t *testing.T) {
 
 func TestPeerFaultP11_HalfOpenCannotStick(t *testing.T) {
 	op := perdure.Op{Name: "test.stuck", Idempotent: true, Policy: &perdure.Policy{MaxAttempts: 1, Breaker: brittle}}
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		_ = m.Do(t.Context(), op, lost)
 		sleep(t.Context(), time.Second)
 		var wg sync.WaitGroup
@@ -298,7 +316,8 @@ func TestPeerFaultP11_HalfOpenCannotStick(t *testing.T) {
 
 func TestPeerFaultP12_AllOfItRunsOnFakeTime(t *testing.T) {
 	begun := time.Now()
-	bubble(t, perdure.Config{Policy: perdure.Policy{Park: 24 * time.Hour, Breaker: breaker.Config{Rule: breaker.Off}}}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{Policy: perdure.Policy{Park: 24 * time.Hour, Breaker: breaker.Config{Rule: breaker.Off}}}, func(t managed) {
+		m := t.m
 		down := true
 		probes := 0
 		err := m.SetProbe(func(context.Context) error {
@@ -324,27 +343,28 @@ func TestPeerFaultP12_AllOfItRunsOnFakeTime(t *testing.T) {
 		}
 		t.Logf("%d probes in %s", probes, time.Since(start))
 	})
-	if real := time.Since(begun); real > time.Minute {
-		t.Errorf("eight hours took %s", real)
+	if took := time.Since(begun); took > time.Minute {
+		t.Errorf("eight hours took %s", took)
 	}
 }
 
-// safeToRetry is what pgx returns for a COMMIT whose reply was lost: it says of
+// connLockError is what pgx returns for a COMMIT whose reply was lost: it says of
 // itself that it is safe to retry, and the commit did happen.
-type safeToRetry struct{}
+type connLockError struct{}
 
-func (safeToRetry) Error() string     { return "conn closed" }
-func (safeToRetry) SafeToRetry() bool { return true }
+func (connLockError) Error() string     { return "conn closed" }
+func (connLockError) SafeToRetry() bool { return true }
 
 func TestPeerFaultP14_SafeToRetryIsNoEvidence(t *testing.T) {
-	if v := pgerr.Classify(safeToRetry{}); v.Retry != pgerr.RetryNever || v.Effect == pgerr.EffectNone && v.Category != pgerr.CategoryUnknown {
+	if v := pgerr.Classify(connLockError{}); v.Retry != pgerr.RetryNever || v.Effect == pgerr.EffectNone && v.Category != pgerr.CategoryUnknown {
 		t.Errorf("Classify() = %+v, want no verdict", v)
 	}
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		for _, op := range []perdure.Op{once, idempotent} {
 			attempts := 0
-			err := m.Do(t.Context(), op, func(context.Context) error { attempts++; return safeToRetry{} })
-			if attempts != 1 || err != (safeToRetry{}) { //nolint:errorlint // it must come back untouched
+			err := m.Do(t.Context(), op, func(context.Context) error { attempts++; return connLockError{} })
+			if attempts != 1 || err != (connLockError{}) { //nolint:errorlint // it must come back untouched
 				t.Errorf("%s: %d attempts and %v, want one and the error untouched", op.Name, attempts, err)
 			}
 		}
@@ -352,7 +372,8 @@ func TestPeerFaultP14_SafeToRetryIsNoEvidence(t *testing.T) {
 }
 
 func TestPeerFaultP17_NoStormsAndNoBlindRepeats(t *testing.T) {
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		// An error after which nobody knows what happened is not repeated, whatever else could be.
 		attempts := 0
 		err := m.Do(t.Context(), once, func(context.Context) error { attempts++; return io.ErrUnexpectedEOF })
@@ -371,7 +392,8 @@ func TestPeerFaultP17_NoStormsAndNoBlindRepeats(t *testing.T) {
 }
 
 func TestPeerFaultP18_NamesAreBoundedAndNoBreakerIsForgotten(t *testing.T) {
-	bubble(t, perdure.Config{MaxOperations: 10, Policy: perdure.Policy{Breaker: brittle, MaxAttempts: 1}}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{MaxOperations: 10, Policy: perdure.Policy{Breaker: brittle, MaxAttempts: 1}}, func(t managed) {
+		m := t.m
 		_ = m.Do(t.Context(), perdure.Op{Name: "test.first"}, lost)
 		for i := range 10_000 {
 			if err := m.Do(t.Context(), perdure.Op{Name: fmt.Sprintf("user-%d", i)}, succeed); err != nil {
@@ -389,7 +411,8 @@ func TestPeerFaultP18_NamesAreBoundedAndNoBreakerIsForgotten(t *testing.T) {
 }
 
 func TestPeerFaultP19_AKnownOperationIsCountedFromTheStart(t *testing.T) {
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		if err := m.Do(t.Context(), readOnly, succeed); err != nil {
 			t.Fatal(err)
 		}

@@ -106,7 +106,6 @@ func (p Policy) or(under Policy) Policy {
 func (p Policy) withDefaults() Policy {
 	p.Contention = p.contention()
 	p.Overload = p.overload()
-	p.RetryOn = slices.Clone(p.RetryOn)
 	return p
 }
 
@@ -184,7 +183,7 @@ func (f *faults) under(path string, err error) {
 	if err == nil {
 		return
 	}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost join holds one fault each
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		f.addf("%s.%w", path, err)
 		return

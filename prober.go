@@ -182,19 +182,22 @@ func (r *prober) stop() {
 	r.mu.Unlock()
 }
 
-// confirm tries up to three times and opens the breaker if no try succeeds.
+// confirm tries up to three times and opens the breaker if no try succeeds. A
+// refusal comes at once, so the tries are spread a little; a try that ran into
+// its timeout has waited enough.
 func (r *prober) confirm(ctx context.Context, why string, misses int) {
 	var err error
 	for try := misses; try < probeTries; try++ {
+		begun := r.m.now()
 		if err = r.try(ctx); err == nil {
 			r.m.database.breaker.Acquit()
 			return
 		}
-		if !pause(ctx, probePause) {
+		if !pause(ctx, probePause-(r.m.now()-begun)) {
 			return
 		}
 	}
-	r.m.cfg.Logger.Warn("database does not answer: breaker opens",
+	r.m.cfg.Logger.WarnContext(ctx, "database does not answer: breaker opens",
 		slog.String("manager", r.m.cfg.Name), slog.String("why", why), slog.String("probe", errorClass(r.m, err)))
 	r.m.database.breaker.Trip(why)
 }
@@ -222,8 +225,8 @@ func (r *prober) reopen(ctx context.Context) {
 			b.HalfOpen()
 			return
 		}
-		r.m.database.epoch.Add(1) // the time of the next probe has changed
-		if !pause(ctx, probeInterval+rand.N(probeInterval)) {
+		r.m.database.epoch.Add(1)                             // the time of the next probe has changed
+		if !pause(ctx, probeInterval+rand.N(probeInterval)) { //nolint:gosec // jitter is no secret
 			return
 		}
 	}

@@ -1,7 +1,6 @@
 package perdure
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +20,7 @@ type Snapshot struct {
 	Budget     BudgetSnapshot
 	Parked     int               // calls that wait for a breaker now
 	Overflowed uint64            // calls that ran as "other", for want of room for their name
-	States     map[string]uint64 // errors by SQLSTATE
+	States     map[string]uint64 // errors by SQLSTATE; beyond 64 for one operation as "other"
 	Outcomes   []OutcomeCount    // by resolution and method
 }
 
@@ -69,17 +68,19 @@ func (m *Manager) Snapshot() Snapshot {
 		Budget:     m.budget.snapshot(m.now()),
 		Parked:     int(m.parked.Load()),
 		Overflowed: m.overflowed.Load(),
+		States:     map[string]uint64{},
 	}
 	for o := range m.all {
 		s.Operations = append(s.Operations, o.snapshot(m.now()))
+		o.stats.addStates(s.States)
 	}
 	if s.Overflowed > 0 {
 		s.Operations = append(s.Operations, m.other.snapshot(m.now()))
+		m.other.stats.addStates(s.States)
 	}
 	slices.SortFunc(s.Operations, func(a, b OperationSnapshot) int { return strings.Compare(a.Name, b.Name) })
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s.States = maps.Clone(m.states)
 	for k, n := range m.outcomes {
 		s.Outcomes = append(s.Outcomes, OutcomeCount{Resolution: k.resolution, Method: k.method, Count: n})
 	}
@@ -89,10 +90,26 @@ func (m *Manager) Snapshot() Snapshot {
 	return s
 }
 
+// addStates adds the errors of an operation by SQLSTATE.
+func (s *stats) addStates(sum map[string]uint64) {
+	t := s.trouble.Load()
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.states {
+		sum[c.state] += c.n
+	}
+	if t.otherStates > 0 {
+		sum[otherName] += t.otherStates
+	}
+}
+
 // all yields the operations that have a name of their own.
 func (m *Manager) all(yield func(*operation) bool) {
 	m.operations.Range(func(_, v any) bool {
-		return yield(v.(*operation)) //nolint:forcetypeassert,revive // the map holds nothing else
+		return yield(v.(*operation))
 	})
 }
 
@@ -124,7 +141,7 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 	s.Panics, s.Parks, s.Waited = t.panics, t.parked, t.waited
 	for reason, n := range t.outcomes {
 		if n > 0 {
-			s.Failed[Reason(reason)] = n //nolint:gosec // below reasonCount
+			s.Failed[Reason(reason)] = n
 		}
 	}
 	for attempt, n := range t.retries {
@@ -135,7 +152,7 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 	for c := range t.errors {
 		for sev, n := range t.errors[c] {
 			if n > 0 {
-				s.Errors = append(s.Errors, ErrorCount{pgerr.Category(c), pgerr.Severity(sev), n}) //nolint:gosec // both are bounded
+				s.Errors = append(s.Errors, ErrorCount{pgerr.Category(c), pgerr.Severity(sev), n})
 			}
 		}
 	}
@@ -150,6 +167,6 @@ func (m *Manager) Usual(op string, quantile float64) (time.Duration, bool) {
 	if !ok {
 		return 0, false
 	}
-	d, n := v.(*operation).stats.first.quantile(quantile) //nolint:forcetypeassert,revive // the map holds nothing else
+	d, n := v.(*operation).stats.first.quantile(quantile)
 	return d, n >= usualCount
 }

@@ -29,17 +29,19 @@ type stats struct {
 
 // trouble counts what does not succeed at once.
 type trouble struct {
-	mu       sync.Mutex // guards the fields below but the histograms
-	errors   [categoryCount][severityCount]uint64
-	retries  [maxCountedAttempt + 1]uint64 // by the number of the attempt that was begun
-	outcomes [reasonCount]uint64           // of calls that failed; 0: the error came back untouched
-	parkedOK uint64                        // calls that waited and succeeded at the first attempt
-	late     uint64                        // calls that succeeded after a repeat
-	lost     uint64                        // calls that failed after a repeat
-	parked   uint64
-	waited   time.Duration
-	panics   uint64
-	rate     rate
+	mu          sync.Mutex // guards the fields below but the histograms
+	errors      [categoryCount][severityCount]uint64
+	retries     [maxCountedAttempt + 1]uint64 // by the number of the attempt that was begun
+	outcomes    [reasonCount]uint64           // of calls that failed; 0: the error came back untouched
+	parkedOK    uint64                        // calls that waited and succeeded at the first attempt
+	late        uint64                        // calls that succeeded after a repeat
+	lost        uint64                        // calls that failed after a repeat
+	parked      uint64
+	waited      time.Duration
+	panics      uint64
+	rate        rate
+	states      []stateCount
+	otherStates uint64
 
 	attempts histogram // attempts that failed, and repeats
 	calls    histogram // calls that failed or were repeated
@@ -55,11 +57,40 @@ func (s *stats) troubled() *trouble {
 	return s.trouble.Load()
 }
 
+// failure counts an attempt that failed.
 func (t *trouble) failure(v pgerr.Verdict, took time.Duration) {
 	t.attempts.add(took)
 	t.mu.Lock()
 	t.errors[v.Category][v.Severity]++
+	if v.SQLState != "" {
+		t.state(v.SQLState)
+	}
 	t.mu.Unlock()
+}
+
+// maxStates bounds the SQLSTATEs that an operation counts one by one: an
+// extension may raise any code.
+const maxStates = 64
+
+// state counts an error by its SQLSTATE; it is called under mu. An operation
+// meets few different ones: a search from the start is faster than a map.
+func (t *trouble) state(state string) {
+	for i := range t.states {
+		if t.states[i].state == state {
+			t.states[i].n++
+			return
+		}
+	}
+	if len(t.states) == maxStates {
+		t.otherStates++
+		return
+	}
+	t.states = append(t.states, stateCount{state, 1})
+}
+
+type stateCount struct {
+	state string
+	n     uint64
 }
 
 func (t *trouble) repeat(attempt int) {

@@ -56,8 +56,9 @@ func TestStorm(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d callers", failure.name, callers), func(t *testing.T) {
 				// The breakers are kept out of it: the budget has to hold by itself.
 				off := breaker.Config{Rule: breaker.Off}
-				bubble(t, perdure.Config{Policy: perdure.Policy{Breaker: off}, Database: off}, func(t *testing.T, m *perdure.Manager) {
-					calls, repeats, failing := storm(t, m, callers, healthy, down, failure.err)
+				bubble(t, perdure.Config{Policy: perdure.Policy{Breaker: off}, Database: off}, func(t managed) {
+					m := t.m
+					calls, repeats, failing := storm(t.T, m, callers, healthy, down, failure.err)
 					worst, load := 0.0, 0.0
 					for s := healthy; s < healthy+down-1; s++ {
 						allowed := max(float64(floor), 0.1*float64(calls.at(s)))
@@ -104,11 +105,11 @@ func storm(t *testing.T, m *perdure.Manager, callers, healthy, down int, failure
 			for ctx.Err() == nil {
 				attempt := 0
 				calls.add()
-				_ = m.Do(ctx, op, func(context.Context) error {
+				_ = m.Do(ctx, op, func(ctx context.Context) error {
 					if attempt++; attempt > 1 {
 						repeats.add()
 					}
-					sleep(t.Context(), 5*time.Millisecond)
+					sleep(context.WithoutCancel(ctx), 5*time.Millisecond)
 					if time.Since(start) < time.Duration(healthy)*time.Second {
 						return nil
 					}
@@ -159,7 +160,8 @@ func TestStormOfParkedCalls(t *testing.T) {
 	op := perdure.Op{Name: "storm.parked", Idempotent: true, Policy: &perdure.Policy{
 		Park: 10 * time.Minute, Breaker: breaker.Config{Rule: breaker.Off},
 	}}
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		var s server
 		if err := m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
@@ -205,7 +207,8 @@ func TestTheRampPacesTheReleaseOfParkedCalls(t *testing.T) {
 	op := perdure.Op{Name: "storm.ramp", ReadOnly: true, Policy: &perdure.Policy{
 		Park: time.Hour, Breaker: breaker.Config{Rule: breaker.Off},
 	}}
-	bubble(t, perdure.Config{}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		m := t.m
 		var s server
 		if err := m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)

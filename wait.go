@@ -1,6 +1,7 @@
 package perdure
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 
@@ -9,8 +10,8 @@ import (
 
 // wait waits as long as it takes before the next attempt, and reports why
 // there is none; reasonNone if there is.
-func (c *call) wait(after time.Duration) Reason {
-	if c.verdict.Trips == pgerr.ScopeDatabase && c.p.Park > c.parked && c.m.prober.down(c.ctx) {
+func (c *call) wait(ctx context.Context, after time.Duration) Reason {
+	if c.verdict.Trips == pgerr.ScopeDatabase && c.p.Park > c.parked && c.m.prober.down(ctx) {
 		// The database is away: the attempt was lost with it and is not counted. Admission parks the call.
 		c.free++
 		return reasonNone
@@ -20,35 +21,35 @@ func (c *call) wait(after time.Duration) Reason {
 		return ReasonExhausted
 	}
 	elapsed := c.at - c.start - c.parked
-	delay := max(c.p.delays(c.verdict).Delay(used-1, rand.Uint64()), after)
+	delay := max(c.p.delays(c.verdict).Delay(used-1, rand.Uint64()), after) //nolint:gosec // jitter is no secret
 	if c.p.MaxElapsed > 0 && elapsed+delay > c.p.MaxElapsed {
 		return ReasonElapsed
 	}
-	if deadline, ok := c.ctx.Deadline(); ok { // a wait that cannot end in time is not begun
+	if deadline, ok := ctx.Deadline(); ok { // a wait that cannot end in time is not begun
 		usual, _ := c.o.stats.first.quantile(0.5)
 		if time.Until(deadline) < delay+usual {
 			return ReasonDeadline
 		}
 	}
 	cost := price(c.verdict)
-	if !c.m.budget.affords(c.at, cost) && !c.parks(cost) {
+	if !c.m.budget.affords(c.at, cost) && !c.parks(ctx, cost) {
 		return ReasonBudget
 	}
 	if delay > 0 {
 		c.o.stats.troubled().delays.add(delay)
-		if reason := c.sleep(delay); reason != reasonNone {
+		if reason := c.sleep(ctx, delay); reason != reasonNone {
 			return reason
 		}
 	}
-	return c.pay(cost)
+	return c.pay(ctx, cost)
 }
 
 // parks tells that the budget is spent, and reports whether the call may wait
 // for it.
-func (c *call) parks(cost float64) bool {
+func (c *call) parks(ctx context.Context, cost float64) bool {
 	waits := c.p.Park > c.parked
 	if h := c.m.hooks.Load().BudgetSpent; h != nil {
-		h(c.ctx, BudgetEvent{Op: c.op.Name, Attempt: c.attempts, Price: cost, Waits: waits, CorrelationID: c.correlation()})
+		h(ctx, BudgetEvent{Op: c.op.Name, Attempt: c.attempts, Price: cost, Waits: waits, CorrelationID: c.correlation(ctx)})
 	}
 	return waits
 }
@@ -62,19 +63,19 @@ const (
 
 // pay pays for the next attempt. A call whose policy parks waits until the
 // budget can pay; that keeps the budget's bound and loses no batch work.
-func (c *call) pay(cost float64) Reason {
+func (c *call) pay(ctx context.Context, cost float64) Reason {
 	if c.m.budget.pay(c.at, cost) {
 		return reasonNone
 	}
 	if c.p.Park <= c.parked {
-		c.parks(cost)
+		c.parks(ctx, cost)
 		return ReasonBudget
 	}
 	began := c.at
-	c.tellParked("budget", 0)
+	c.tellParked(ctx, "budget", 0)
 	reason := ReasonBudget
 	for step := budgetFirstPause; c.parked+c.at-began < c.p.Park; step = min(2*step, budgetLastPause) {
-		if reason = c.sleep(step/2 + rand.N(step)); reason != reasonNone {
+		if reason = c.sleep(ctx, step/2+rand.N(step)); reason != reasonNone { //nolint:gosec // jitter is no secret
 			break
 		}
 		if c.m.budget.pay(c.at, cost) {
@@ -85,12 +86,12 @@ func (c *call) pay(cost float64) Reason {
 	waited := c.at - began
 	c.parked += waited
 	c.o.stats.troubled().park(waited)
-	c.tellReleased("budget", waited)
+	c.tellReleased(ctx, "budget", waited)
 	return reason
 }
 
 // sleep waits for d; the end of the caller's context or of the Manager ends it.
-func (c *call) sleep(d time.Duration) Reason {
+func (c *call) sleep(ctx context.Context, d time.Duration) Reason {
 	if d <= 0 {
 		return reasonNone
 	}
@@ -100,7 +101,7 @@ func (c *call) sleep(d time.Duration) Reason {
 	select {
 	case <-timer.C:
 		return reasonNone
-	case <-c.ctx.Done():
+	case <-ctx.Done():
 	case <-c.m.life.Done():
 	}
 	return ReasonCanceled

@@ -82,18 +82,10 @@ func (c Config) Or(def Config) Config {
 	if c.Func == nil && c.Strategy == Custom {
 		c.Func = def.Func
 	}
-	if c.Initial == 0 {
-		c.Initial = def.Initial
-	}
-	if c.Max == 0 {
-		c.Max = def.Max
-	}
-	if c.Multiplier == 0 {
-		c.Multiplier = def.Multiplier
-	}
-	if c.Jitter == "" {
-		c.Jitter = def.Jitter
-	}
+	c.Initial = or(c.Initial, def.Initial)
+	c.Max = or(c.Max, def.Max)
+	c.Multiplier = or(c.Multiplier, def.Multiplier)
+	c.Jitter = or(c.Jitter, def.Jitter)
 	return c
 }
 
@@ -145,4 +137,13 @@ func (c Config) withDefaults() Config {
 		Multiplier: DefaultMultiplier,
 		Jitter:     FullJitter,
 	})
+}
+
+// or returns a unless it is zero, else b.
+func or[T comparable](a, b T) T {
+	var zero T
+	if a != zero {
+		return a
+	}
+	return b
 }

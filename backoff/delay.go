@@ -27,16 +27,12 @@ func (c Config) Delay(attempt int, random uint64) time.Duration {
 // Ceiling returns the delay without jitter: min(Max, what the strategy says
 // for the attempt). It never decreases with the attempt, except as Func does, and does not overflow.
 func (c Config) Ceiling(attempt int) time.Duration {
-	c = c.withDefaults()
 	n := max(attempt, 0)
-	limit := max(c.Max, 0)
-	initial := min(max(c.Initial, 0), limit)
+	limit := max(or(c.Max, DefaultMax), 0)
+	initial := min(max(or(c.Initial, DefaultInitial), 0), limit)
 	switch c.Strategy {
 	case Custom:
-		if c.Func == nil {
-			return limit
-		}
-		return min(max(c.Func(n), 0), limit)
+		return custom(c.Func, limit, n)
 	case Constant:
 		return initial
 	case Linear:
@@ -44,7 +40,10 @@ func (c Config) Ceiling(attempt int) time.Duration {
 	case Fibonacci:
 		return fibonacci(initial, limit, n)
 	default:
-		return exponential(initial, limit, c.Multiplier, n)
+		if c.Strategy == "" && c.Func != nil {
+			return custom(c.Func, limit, n)
+		}
+		return exponential(initial, limit, or(c.Multiplier, DefaultMultiplier), n)
 	}
 }
 
@@ -53,17 +52,32 @@ func (c Config) Ceiling(attempt int) time.Duration {
 // (Lemire, "Fast Random Integer Generation in an Interval", 2019; without his
 // rejection step the bias is below 2⁻²² for a ceiling of an hour).
 func uniform(ceiling time.Duration, random uint64) time.Duration {
-	hi, _ := bits.Mul64(random, uint64(ceiling)+1)
-	return time.Duration(hi)
+	hi, _ := bits.Mul64(random, uint64(ceiling)+1) //nolint:gosec // a ceiling is never negative
+	return time.Duration(hi)                       //nolint:gosec // at most ceiling
 }
 
-// exponential compares as floating point before it converts: a power that
-// overflows is +Inf, which is above every limit.
-func exponential(initial, limit time.Duration, multiplier float64, n int) time.Duration {
-	d := float64(initial) * math.Pow(multiplier, float64(n))
-	if initial == 0 {
-		return 0 // 0 · Inf is not a number
+// custom holds what a func of the caller's says between 0 and limit.
+func custom(fn func(int) time.Duration, limit time.Duration, n int) time.Duration {
+	if fn == nil {
+		return limit
 	}
+	return min(max(fn(n), 0), limit)
+}
+
+// exponential doubles by shifting, which is what nearly everybody wants and a
+// tenth of the cost of a power. Other powers are compared as floating point
+// before they are converted: one that overflows is +Inf, above every limit.
+func exponential(initial, limit time.Duration, multiplier float64, n int) time.Duration {
+	switch {
+	case initial == 0:
+		return 0 // 0 · Inf is not a number
+	case multiplier == 2:
+		if n > 62 || initial > limit>>n {
+			return limit
+		}
+		return initial << n
+	}
+	d := float64(initial) * math.Pow(multiplier, float64(n))
 	if d >= float64(limit) || math.IsNaN(d) {
 		return limit
 	}
@@ -71,11 +85,13 @@ func exponential(initial, limit time.Duration, multiplier float64, n int) time.D
 }
 
 func linear(initial, limit time.Duration, n int) time.Duration {
-	hi, lo := bits.Mul64(uint64(initial), uint64(n)+1)
-	if hi != 0 || lo >= uint64(limit) {
+	if initial == 0 {
+		return 0
+	}
+	if int64(n) >= int64(limit/initial) {
 		return limit
 	}
-	return time.Duration(lo)
+	return initial * time.Duration(n+1)
 }
 
 // fibonacci ends after at most 92 steps: by then the sum has passed any limit.

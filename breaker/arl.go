@@ -2,6 +2,10 @@ package breaker
 
 import "math"
 
+// fewest is the number of failures below which nothing trips: a single incident
+// often fails two or three calls at once, which the independence that the test supposes does not know.
+const fewest = 4
+
 // maxLimit bounds the threshold of a test, and so the work of finding it.
 const maxLimit = 1024
 
@@ -19,7 +23,7 @@ const maxLimit = 1024
 // Technology 31, 1999).
 //
 // e^h is a lower bound of the run length and a loose one; the limit found here
-// is the smallest whose true mean is the wanted one. The mean is that of the
+// is the smallest whose true mean is the wanted one (and asks for at least fewest failures). The mean is that of the
 // Markov chain of Brook and Evans ("An approach to the probability distribution of cusum
 // run length", Biometrika 59, 1972), solved by recursion on the distance d from the limit:
 // q(d) is the chance to come down one step before tripping, t(d) the mean number of calls until either.
@@ -39,7 +43,7 @@ func design(p0, p1, falseTripEvery float64) (climb, limit int) {
 		}
 		// With S = 0 at distance d, a success changes nothing.
 		if (1+p0*back)/(p0*(1-stay)) >= falseTripEvery {
-			return climb, d
+			return climb, max(d, (fewest-1)*climb+1)
 		}
 		q[d] = (1 - p0) / (1 - p0*stay)
 		t[d] = (1 + p0*back) / (1 - p0*stay)

@@ -13,19 +13,19 @@ type baseline struct {
 const (
 	priorFailed  = 5.0
 	priorCalls   = 500.0
-	memoryCalls  = 5000.0 // calls that the counts remember at most
-	memoryTime   = 3600e9 // nanoseconds in which the counts fade to the prior, e-fold
-	confidence   = 1.0    // z of the bound
-	lowestRate   = 0.002  // a rate below is taken for this
-	highestRate  = 0.10   // no rate above is healthy
-	doubleRateIn = 10e9   // nanoseconds in which the rate may double
+	memoryCalls  = 5000.0     // calls that the counts remember at most
+	memoryTime   = 6 * 3600e9 // nanoseconds in which the counts fade to the prior, e-fold
+	confidence   = 1.0        // z of the bound: the test's own margin does the rest
+	lowestRate   = 0.002      // a rate below is taken for this
+	highestRate  = 0.10       // no rate above is healthy
+	doubleRateIn = 1e9        // nanoseconds in which the rate may double
 )
 
 // learn takes in healthy calls and returns the new healthy rate, given the one so far.
 func (b *baseline) learn(now int64, calls, failed, healthy float64) float64 {
 	dt := float64(max(0, now-b.at))
 	b.at = max(b.at, now)
-	keep := math.Exp(-dt / memoryTime)
+	keep := fading(dt / memoryTime)
 	b.calls = b.calls*keep + priorCalls*(1-keep) + calls
 	b.failed = b.failed*keep + priorFailed*(1-keep) + failed
 	if b.calls > memoryCalls {

@@ -2,6 +2,7 @@ package breaker
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -48,7 +49,8 @@ type Breaker struct {
 // healthy one does without.
 type trouble struct {
 	reason      string // of the last change
-	suspectedAt int64  // of a confirmed breaker, when OnSuspect was last asked; 0 never
+	suspected   bool   // OnSuspect was asked
+	suspectedAt int64  // and when
 	probes      probes
 	ramp        ramp
 	changed     chan struct{} // closed at the next change of what may be admitted; nil when nobody waits
@@ -82,8 +84,11 @@ func (b *Breaker) Admit() (Permit, bool) {
 	if w&limited == 0 {
 		return Permit{b: b, word: w}, true
 	}
-	if State(w&stateMask) == Open && b.now() < b.openUntil.Load() {
-		return Permit{}, false
+	if State(w&stateMask) == Open {
+		// Time alone ends no hold and no confirmed opening: only where it may end is the clock read.
+		if until := b.openUntil.Load(); until == math.MaxInt64 || b.now() < until {
+			return Permit{}, false
+		}
 	}
 	return b.admitLimited()
 }
@@ -166,5 +171,5 @@ func (b *Breaker) flags(s State, ramping bool) uint64 {
 
 // jittered returns 75 to 100 % of d, so that breakers that opened together do not probe together.
 func jittered(d time.Duration) time.Duration {
-	return d - time.Duration(rand.Int64N(int64(d)/4+1))
+	return d - time.Duration(rand.Int64N(int64(d)/4+1)) //nolint:gosec // jitter is no secret
 }

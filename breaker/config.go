@@ -16,7 +16,7 @@ const (
 	Adaptive Rule = "adaptive"
 	// Consecutive opens after ConsecutiveFailures failures with no success between them.
 	Consecutive Rule = "consecutive"
-	// Rate opens when FailureRate of the calls of the last Window failed, given MinCalls.
+	// Rate opens at a failure when FailureRate of the calls of the last Window failed, given MinCalls.
 	Rate Rule = "rate"
 	// Off never opens by itself; Trip and holds still work.
 	Off Rule = "off"

@@ -10,6 +10,7 @@ type cusum struct {
 	falseTripEvery      float64
 	last                int64   // when the score was last brought up to date
 	calls, failed       float64 // of the excursion that is not over: not yet learned
+	crossed             bool    // it has reached the limit: never to be learned
 	base                baseline
 }
 
@@ -27,7 +28,7 @@ func (c *cusum) start(falseTripEvery float64) {
 }
 
 func (c *cusum) reset(now int64, headStart bool) {
-	c.score, c.calls, c.failed, c.last = 0, 0, 0, now
+	c.score, c.calls, c.failed, c.crossed, c.last = 0, 0, 0, false, now
 	if headStart { // Lucas and Crosier, Technometrics 24, 1982
 		c.score = c.limit / 2
 	}
@@ -36,19 +37,36 @@ func (c *cusum) reset(now int64, headStart bool) {
 // failure takes in n successes and then one failure, and says whether the score has reached the limit.
 func (c *cusum) failure(now int64, n uint64) bool {
 	if dt := now - c.last; dt > 0 {
-		c.score *= math.Exp(-float64(dt) / scoreMemory)
+		c.score *= fading(float64(dt) / scoreMemory)
 		c.last = now
 	}
 	c.calls += float64(n)
 	if c.score -= float64(n); c.score <= 0 {
-		c.score = 0
-		c.adopt(c.base.learn(now, c.calls, c.failed, c.healthy))
-		c.calls, c.failed = 0, 0
+		c.calm(now)
 	}
 	c.calls++
 	c.failed++
 	c.score = min(c.score+c.climb, c.limit)
+	c.crossed = c.crossed || c.score >= c.limit
 	return c.score >= c.limit
+}
+
+// calm ends an excursion. One that reached the limit and is over all the same
+// (the breaker is held closed, or its owner has not answered) teaches nothing.
+func (c *cusum) calm(now int64) {
+	if !c.crossed {
+		c.adopt(c.base.learn(now, c.calls, c.failed, c.healthy))
+	}
+	c.score, c.calls, c.failed, c.crossed = 0, 0, 0, false
+}
+
+// fading returns e⁻ˣ. For the small x of busy breakers the first terms of its
+// series are exact to nine digits, and save most of the time.
+func fading(x float64) float64 {
+	if x < 1e-3 {
+		return 1 - x + x*x/2
+	}
+	return math.Exp(-x)
 }
 
 // adopt takes p0 for the healthy rate.

@@ -18,7 +18,9 @@
 // # Invariants
 //
 //  1. A result counts only in the generation in which its call was admitted.
-//     Every change of state and every hold begins a new generation.
+//     Every change of state and every hold begins a new generation. (A success
+//     that is being reported at the very moment of the change may still be added
+//     to the counter; the test then has one success too many, no more.)
 //  2. A closed breaker outside the ramp admits everything, without a lock, a
 //     clock or an allocation; an open one admits nothing.
 //  3. Half-open never has more than 1 + (successes so far) unexpired probes:
@@ -37,7 +39,7 @@
 //  8. A held breaker changes by nothing but [Breaker.Release], another hold, or
 //     [Breaker.Restore].
 //  9. The baseline is learned from closed, calm calls only: what happens in an
-//     excursion of the test that ends in a trip is never learned.
+//     excursion of the test that reaches its limit is never learned.
 //  10. Hooks run outside the lock, one at a time for one breaker, in the order of the changes.
 //
 // # Speed

@@ -82,8 +82,7 @@ func (b *Breaker) succeeded(p Permit, latency time.Duration) {
 		}
 		b.probed(now)
 	case Closed:
-		b.endRamp(now)
-		if b.det.window != nil && b.det.slowSuccess(&b.cfg, now, slow) {
+		if b.det.window != nil && b.det.success(&b.cfg, now, slow) {
 			b.crossed(now)
 		}
 	case Open:

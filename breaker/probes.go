@@ -32,19 +32,27 @@ func (p *probes) take(now, leaseFor int64) (slot uint32, ok bool) {
 	if p.last == 0 || p.last == rampSlot { // wrapped
 		p.last = 1
 	}
+	if leaseFor > int64(longest)>>p.lost {
+		leaseFor = int64(longest) >> p.lost // so that the shift does not overflow
+	}
 	p.leases = append(p.leases, lease{slot: p.last, ends: now + leaseFor<<p.lost})
 	return p.last, true
 }
 
+// reclaim frees the place of the lease that ran out first, if any has.
 func (p *probes) reclaim(now int64) bool {
+	first := 0
 	for i, l := range p.leases {
-		if l.ends <= now {
-			p.remove(i)
-			p.lost = min(p.lost+1, maxLost)
-			return true
+		if l.ends < p.leases[first].ends || l.ends == p.leases[first].ends && l.slot < p.leases[first].slot {
+			first = i
 		}
 	}
-	return false
+	if p.leases[first].ends > now {
+		return false
+	}
+	p.remove(first)
+	p.lost = min(p.lost+1, maxLost)
+	return true
 }
 
 // giveBack says whether slot was still out.

@@ -1,6 +1,9 @@
 package breaker
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // State is whether calls may pass. Its number is the value of the metric database_circuit_breaker_state.
 type State uint8
@@ -26,6 +29,20 @@ func (s State) String() string {
 	}
 }
 
+// MarshalText returns what String does, so that JSON shows words.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote, and refuses anything else.
+func (s *State) UnmarshalText(text []byte) error {
+	for known := Closed; known <= Open; known++ {
+		if string(text) == known.String() {
+			*s = known
+			return nil
+		}
+	}
+	return fmt.Errorf("state %q is not closed, half_open or open", text)
+}
+
 // Held says whether a person holds the breaker.
 type Held uint8
 
@@ -48,6 +65,20 @@ func (h Held) String() string {
 	default:
 		return "invalid"
 	}
+}
+
+// MarshalText returns what String does, so that JSON shows words.
+func (h Held) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote, and refuses anything else.
+func (h *Held) UnmarshalText(text []byte) error {
+	for known := NotHeld; known <= HeldClosed; known++ {
+		if string(text) == known.String() {
+			*h = known
+			return nil
+		}
+	}
+	return fmt.Errorf("held %q is not no, open or closed", text)
 }
 
 // The reasons that the breaker itself gives for a change.

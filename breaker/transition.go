@@ -24,7 +24,7 @@ func (b *Breaker) Acquit() {
 	b.mu.Lock()
 	defer b.unlock()
 	if b.trouble != nil {
-		b.trouble.suspectedAt = 0
+		b.trouble.suspected = false
 	}
 	if b.State() == Closed {
 		b.det.reset(&b.cfg, b.now(), b.successes.Load(), false)
@@ -62,8 +62,8 @@ func (b *Breaker) crossed(now int64) {
 		return
 	}
 	t := b.inTrouble()
-	if t.suspectedAt == 0 || now-t.suspectedAt >= int64(suspectAgain) {
-		t.suspectedAt = max(now, 1)
+	if !t.suspected || now-t.suspectedAt >= int64(suspectAgain) {
+		t.suspected, t.suspectedAt = true, now
 		t.queue = append(t.queue, event{suspect: true, evidence: ev})
 	}
 }
@@ -72,8 +72,9 @@ func (b *Breaker) crossed(now int64) {
 func (b *Breaker) open(now int64, reason string, ev Evidence) {
 	from := b.State()
 	if from == Closed {
-		calm := (now - b.closedAt) / int64(b.cfg.MaxOpenFor)
-		b.level -= uint8(min(calm, int64(b.level)))
+		for calm := (now - b.closedAt) / int64(b.cfg.MaxOpenFor); calm > 0 && b.level > 0; calm-- {
+			b.level--
+		}
 	}
 	b.due = now + int64(jittered(b.openFor()))
 	if b.openFor() < b.cfg.MaxOpenFor {
@@ -119,7 +120,7 @@ func (b *Breaker) close(now int64, reason string, ramping bool) {
 	b.closedAt = now
 	b.det.reset(&b.cfg, now, b.successes.Load(), ramping)
 	t := b.inTrouble()
-	t.suspectedAt = 0
+	t.suspected = false
 	if ramping {
 		t.ramp = ramp{began: now, step: max(1, int64(b.cfg.RampFor)/rampSteps), first: 1 + b.cfg.SuccessThreshold}
 	}
@@ -127,13 +128,14 @@ func (b *Breaker) close(now int64, reason string, ramping bool) {
 	b.changed(from, now, reason, Evidence{})
 }
 
-// endRamp lets everything pass when the ramp's time is over. The generation
+// endRamp lets everything pass, and asks for full evidence, when the ramp's time is over. The generation
 // stays: calls admitted in the ramp still count.
 func (b *Breaker) endRamp(now int64) {
 	w := b.word.Load()
 	if w&limited == 0 || State(w&stateMask) != Closed || !b.trouble.ramp.over(now) {
 		return
 	}
+	b.det.halved = false
 	b.word.Store(w>>genShift<<genShift | b.flags(Closed, false))
 	b.wake()
 }

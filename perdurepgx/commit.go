@@ -35,7 +35,10 @@ func (a *attempt) beginSQL(known *facts) (string, error) {
 			return "", errNoMarker
 		}
 		a.doubt.id = newUUID()
-		return begin, nil
+		if known.direct {
+			return begin, nil
+		}
+		return begin + "; select pg_backend_pid(), extract(epoch from now())", nil
 	case known.direct && !known.recovery:
 		return begin + "; select pg_current_xact_id()", nil
 	default:
@@ -52,7 +55,13 @@ func (a *attempt) begun(known *facts, rows [][]string) error {
 	switch {
 	case a.once != nil:
 		return a.once.begun(&a.doubt, rows)
-	case a.readOnly(), a.method == Marker:
+	case a.readOnly():
+		return nil
+	case a.method == Marker:
+		a.doubt.backend = known.backend
+		if len(rows) == 1 && len(rows[0]) == 2 {
+			a.doubt.backend = backend{pid: rows[0][0], began: rows[0][1], inTx: true}
+		}
 		return nil
 	case len(rows) != 1:
 		return errors.New("perdurepgx: BEGIN did not answer with the transaction's xid")

@@ -15,6 +15,7 @@ type doubt struct {
 	id      uuid        // of the attempt, if it has a marker
 	xid     uint64      // zero if not known
 	inc     incarnation // in which xid was given
+	backend backend     // that ran it, if it is known
 	sent    time.Time
 	written int64 // bytes of the COMMIT that were written
 	err     error // what the driver said; nil while there is no doubt

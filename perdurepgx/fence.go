@@ -58,3 +58,30 @@ func (r *resolver) fence(ctx context.Context, pc *pgconn.PgConn, q *question) er
 	}
 	return err
 }
+
+// backend names a server process, and for a pooled one the transaction in it:
+// a process may serve another client by now.
+type backend struct {
+	pid   string
+	began string // when the process, or its transaction, did
+	inTx  bool   // began is the transaction's
+}
+
+// evict ends the backend of an attempt that can never commit, if it still sits
+// in its transaction and waits for a client that is gone: its locks would stand
+// in the way of the repeat. Without the right to do so that is left to time.
+func evict(ctx context.Context, pc *pgconn.PgConn, b backend) error {
+	if b.pid == "" || b.began == "" {
+		return nil
+	}
+	began := "backend_start"
+	if b.inTx {
+		began = "xact_start"
+	}
+	_, _, err := simple(ctx, pc, "select pg_terminate_backend(a.pid) from pg_stat_activity a where a.pid = "+b.pid+
+		" and extract(epoch from a."+began+") = "+b.began+" and a.state like 'idle in transaction%'")
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && refused(e) {
+		return nil
+	}
+	return err
+}

@@ -19,6 +19,7 @@ type facts struct {
 	marker    bool  // perdure's functions are there and may be used
 	recovery  bool  // the server is a standby
 	inc       incarnation
+	backend   backend
 	syncLevel string // synchronous_commit
 }
 
@@ -77,12 +78,12 @@ func (db *DB) learn(ctx context.Context, pc *pgconn.PgConn, w *wire) (*facts, er
 		return w.known, nil
 	}
 	sql := "select pg_backend_pid(), pg_is_in_recovery(), current_setting('synchronous_commit'), " + markerSQL + ", " +
-		incarnationSQL(major(pc))
+		"(select extract(epoch from a.backend_start) from pg_stat_get_activity(pg_backend_pid()) a), " + incarnationSQL(major(pc))
 	rows, _, err := simple(ctx, pc, sql)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 4+incarnationColumns {
+	if len(rows) != 1 || len(rows[0]) != 5+incarnationColumns {
 		return nil, errors.New("perdurepgx: the server did not answer what it is")
 	}
 	r := rows[0]
@@ -92,7 +93,8 @@ func (db *DB) learn(ctx context.Context, pc *pgconn.PgConn, w *wire) (*facts, er
 		recovery:  r[1] == "t",
 		syncLevel: r[2],
 		marker:    r[3] == "t",
-		inc:       incarnationOf(r[4:]),
+		backend:   backend{pid: r[0], began: r[4]},
+		inc:       incarnationOf(r[5:]),
 	}
 	w.known = f
 	if f.recovery {

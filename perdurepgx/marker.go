@@ -57,6 +57,9 @@ func (r *resolver) askMarkers(ctx context.Context, pc *pgconn.PgConn, batch []*q
 		case "committed":
 			q.answer(answer{resolution: perdure.Committed, evidence: "its marker is there"})
 		case "aborted":
+			if err := evict(ctx, pc, q.doubt.backend); err != nil {
+				return err
+			}
 			q.answer(answer{resolution: perdure.Aborted, evidence: "its marker was not there, and never can be"})
 		default:
 			q.hinder(errStillOpen)

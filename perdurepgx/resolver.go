@@ -13,7 +13,8 @@ import (
 
 const (
 	resolverDial  = time.Second            // for one connection
-	resolverAsk   = 5 * time.Second        // for one batch of questions
+	resolverAsk   = 500 * time.Millisecond // for one batch of questions; twice as long after each one that took longer
+	resolverSlow  = 8 * time.Second        // at most that: under synchronous replication the resolver waits as others do
 	resolverRetry = 100 * time.Millisecond // after the server could not be reached
 	resolverIdle  = 5 * time.Second        // before an idle resolver gives its connection back
 	resolverBatch = 256                    // questions at a time
@@ -132,7 +133,7 @@ func (r *resolver) batch() []*question {
 func (r *resolver) run(ctx context.Context) {
 	var pc *pgconn.PgConn
 	defer func() { hangUp(ctx, pc) }()
-	poll := firstPoll
+	poll, limit := firstPoll, resolverAsk
 	for {
 		batch := r.batch()
 		if len(batch) == 0 {
@@ -152,11 +153,16 @@ func (r *resolver) run(ctx context.Context) {
 				continue
 			}
 		}
-		err := r.ask(ctx, pc, batch)
+		err := r.ask(ctx, pc, batch, limit)
 		if err != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				limit = min(2*limit, resolverSlow)
+			}
 			hinderAll(batch, err)
 			hangUp(ctx, pc)
 			pc = nil
+		} else {
+			limit = resolverAsk
 		}
 		if len(r.batch()) == 0 {
 			poll = firstPoll
@@ -180,6 +186,7 @@ func hangUp(ctx context.Context, pc *pgconn.PgConn) {
 		ctx, cancel := context.WithTimeout(ctx, resolverDial)
 		defer cancel()
 		_ = pc.Close(ctx)
+		_ = pc.Conn().Close() // the driver's clean-up of a broken connection would take 15 seconds
 	}
 }
 
@@ -220,8 +227,8 @@ func (r *resolver) pause(d time.Duration) bool {
 }
 
 // ask asks for all of batch. An error means that the connection is of no use.
-func (r *resolver) ask(ctx context.Context, pc *pgconn.PgConn, batch []*question) error {
-	ctx, cancel := context.WithTimeout(ctx, resolverAsk)
+func (r *resolver) ask(ctx context.Context, pc *pgconn.PgConn, batch []*question, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var markers, tokens []*question
 	for _, q := range batch {

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	watchEvery   = 100 * time.Millisecond
+	watchEvery   = 25 * time.Millisecond
 	silentAtMost = 500 * time.Millisecond // a statement may be silent for this long, or its usual p99.9 if that is longer
 	usualSilence = 0.999
 	pruneEvery   = 10 * time.Minute

@@ -45,9 +45,29 @@ func Classify(err error) Verdict {
 	if err == nil {
 		return Verdict{}
 	}
+	if code := bareCode(err); code != "" {
+		return ClassifyFields(Fields{SQLState: code})
+	}
 	var e evidence
 	e.collect(err, false)
 	return e.verdict()
+}
+
+// bareCode returns the SQLSTATE of an error that wraps nothing, as a driver's
+// own error is: nothing else can decide, so that no tree has to be walked.
+func bareCode(err error) string {
+	known, ok := err.(interface{ SQLState() string }) //nolint:errorlint // only the error itself
+	if !ok || isNilPointer(err) {
+		return ""
+	}
+	switch err.(type) { //nolint:errorlint // only the error itself
+	case interface{ Unwrap() error }, interface{ Unwrap() []error }:
+		return ""
+	}
+	if code := known.SQLState(); isSQLState(code) {
+		return code
+	}
+	return ""
 }
 
 // ClassifyConnect is [Classify] for an error met while connecting, from

@@ -104,8 +104,10 @@ func shapes() []struct {
 		{"a code beside one that leaves the effect open", errors.Join(stateError("40001"), stateError("57P01")), unsure(serialization)},
 		{"a code beside a lost connection", errors.Join(stateError("40001"), io.EOF), unsure(serialization)},
 		{"a code beside a context error", fmt.Errorf("%w: %w", context.DeadlineExceeded, stateError("40001")), serialization},
-		{"57014 beside the caller's cancel", fmt.Errorf("%w: %w", context.Canceled, stateError("57014")),
-			Verdict{"57014", CategoryCanceled, SeverityLow, RetryNever, EffectNone, ScopeNone}},
+		{
+			"57014 beside the caller's cancel", fmt.Errorf("%w: %w", context.Canceled, stateError("57014")),
+			Verdict{"57014", CategoryCanceled, SeverityLow, RetryNever, EffectNone, ScopeNone},
+		},
 		{"an empty code", stateError(""), nobodyKnows},
 		{"a malformed code", stateError("4000"), nobodyKnows},
 		{"a nil pointer of a driver's error", (*pointerError)(nil), nobodyKnows},

@@ -41,7 +41,7 @@ type evidence struct {
 	visited int
 }
 
-func (e *evidence) has(any facts) bool { return e.found&any != 0 }
+func (e *evidence) has(some facts) bool { return e.found&some != 0 }
 
 // collect walks the tree depth first, as errors.As does, but without its
 // allocation for each target. dialling says that a wrapping net.OpError was

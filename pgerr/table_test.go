@@ -100,3 +100,37 @@ func TestTableKeepsTheRules(t *testing.T) {
 		}
 	}
 }
+
+// The codes on which the decision matters most, and on which libraries differ.
+// They are spelled out here so that a slip in the CSV does not pass unseen.
+func TestVerdictsThatNobodyMayChangeUnawares(t *testing.T) {
+	tests := []Verdict{
+		{"40001", CategoryTransient, SeverityMedium, RetryTransaction, EffectNone, ScopeNone},
+		{"40P01", CategoryTransient, SeverityMedium, RetryTransaction, EffectNone, ScopeNone},
+		{"40003", CategoryTransient, SeverityCritical, RetryNever, EffectUnknown, ScopeNone},
+		{"08007", CategoryConnection, SeverityCritical, RetryNever, EffectUnknown, ScopeDatabase},
+		{"08006", CategoryConnection, SeverityHigh, RetryReconnect, EffectUnknown, ScopeDatabase},
+		{"57P01", CategoryShutdown, SeverityHigh, RetryReconnect, EffectUnknown, ScopeDatabase},
+		{"57P02", CategoryShutdown, SeverityCritical, RetryReconnect, EffectUnknown, ScopeDatabase},
+		{"57P03", CategoryShutdown, SeverityHigh, RetryWait, EffectNone, ScopeDatabase},
+		{"57P05", CategoryTimeout, SeverityLow, RetryReconnect, EffectNone, ScopeNone},
+		{"57014", CategoryTimeout, SeverityMedium, RetryStatement, EffectNone, ScopeOperation},
+		{"55P03", CategoryLock, SeverityLow, RetryTransaction, EffectNone, ScopeOperation},
+		{"53300", CategoryResource, SeverityHigh, RetryWait, EffectNone, ScopeNone},
+		{"53100", CategoryResource, SeverityCritical, RetryWait, EffectNone, ScopeOperation},
+		{"58030", CategoryInternal, SeverityCritical, RetryNever, EffectNone, ScopeOperation},
+		{"25006", CategoryReadOnly, SeverityHigh, RetryReconnect, EffectNone, ScopeDatabase},
+		{"25P02", CategoryTransaction, SeverityLow, RetryNever, EffectNone, ScopeNone},
+		{"25P03", CategoryTimeout, SeverityMedium, RetryTransaction, EffectNone, ScopeNone},
+		{"26000", CategoryTransaction, SeverityLow, RetryStatement, EffectNone, ScopeNone},
+		{"42P05", CategoryTransaction, SeverityLow, RetryNever, EffectNone, ScopeNone},
+		{"23505", CategoryConstraint, SeverityLow, RetryNever, EffectNone, ScopeNone},
+		{"28P01", CategoryPermission, SeverityHigh, RetryNever, EffectNone, ScopeNone},
+		{"XX000", CategoryInternal, SeverityCritical, RetryNever, EffectNone, ScopeOperation},
+	}
+	for _, want := range tests {
+		if got := ClassifyFields(Fields{SQLState: want.SQLState}); got != want {
+			t.Errorf("ClassifyFields(%s) = %+v, want %+v", want.SQLState, got, want)
+		}
+	}
+}

@@ -97,6 +97,6 @@ func unmarshal[T ~uint8](words []string, kind string, text []byte, to *T) error 
 	if i < 0 {
 		return fmt.Errorf("unknown %s %q: want one of %q", kind, text, words)
 	}
-	*to = T(i) //nolint:gosec // an index into at most 18 words
+	*to = T(i)
 	return nil
 }

@@ -343,3 +343,36 @@ func TestClosedProxy(t *testing.T) {
 		t.Error("a second Run succeeded")
 	}
 }
+
+// An answer once overtook the cut behind its COMMIT.
+func TestNoAnswerOvertakesTheCut(t *testing.T) {
+	t.Parallel()
+	direct := server.Schema(t)
+	p, through := faultproxytest.Before(t, direct, faultproxy.Config{})
+	exec(t, connect(t, direct), "create table t (n int)")
+	actions := []faultproxy.Rule{
+		{Action: faultproxy.FIN},
+		{Action: faultproxy.RST},
+		{Action: faultproxy.RST, Side: faultproxy.ClientSide},
+		{Action: faultproxy.Fatal, SQLState: "57P01"},
+		{Action: faultproxy.BlackHole, Hold: time.Millisecond},
+		{Action: faultproxy.BlackHole, Side: faultproxy.ClientSide, Hold: time.Millisecond},
+	}
+	const rounds = 15
+	for range rounds {
+		for _, r := range actions {
+			r.Name, r.Match, r.When = "cut", commitSent, faultproxy.After
+			h := faultproxytest.Add(t, p, r)
+			conn := connect(t, through)
+			exec(t, conn, "begin; insert into t values (1)")
+			if err := simple(t.Context(), conn); err == nil {
+				t.Errorf("%+v: the client was told of success", r)
+			}
+			h.Remove()
+		}
+	}
+	p.CutAll(faultproxy.RST)
+	if got := settled(t, direct); got != rounds*len(actions) {
+		t.Errorf("rows = %d, want %d", got, rounds*len(actions))
+	}
+}

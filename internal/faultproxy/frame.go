@@ -46,10 +46,8 @@ func parseFrame(buf []byte, inspect func(kind byte) bool) (f frame, ok bool, err
 // cstring splits off a zero-terminated string. A string that was cut off by
 // inspectMax has no terminator and is returned as far as it goes.
 func cstring(b []byte) (s, rest []byte) {
-	if i := bytes.IndexByte(b, 0); i >= 0 {
-		return b[:i], b[i+1:]
-	}
-	return b, nil
+	s, rest, _ = bytes.Cut(b, []byte{0})
+	return s, rest
 }
 
 // errorCode returns the SQLSTATE of an ErrorResponse.

@@ -11,13 +11,13 @@ import (
 
 type encoder interface{ Encode([]byte) ([]byte, error) }
 
-func encode(t testing.TB, messages ...encoder) []byte {
-	t.Helper()
+func encode(tb testing.TB, messages ...encoder) []byte {
+	tb.Helper()
 	var b []byte
 	for _, m := range messages {
 		var err error
 		if b, err = m.Encode(b); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return b

@@ -175,6 +175,20 @@ func (l *link) match(msg Message, text string) *RuleHandle {
 	return nil
 }
 
+// mute silences the opposite direction before a message goes out behind which a cut
+// will strike: the answer must not be faster than the cut.
+func (l *link) mute(r Rule, opposite direction) {
+	switch r.Action {
+	case FIN, RST, Fatal:
+		l.swallow[opposite].Store(true)
+	case BlackHole:
+		if r.Side == Both || (r.Side == ClientSide) == (opposite == toClient) {
+			l.swallow[opposite].Store(true)
+		}
+	case Notify, Delay, Throttle:
+	}
+}
+
 // strike carries a fault out. What it does to the message at hand it does
 // through the link's state: a message that is forwarded after a cut is dropped.
 func (l *link) strike(h *RuleHandle, d direction, msg Message, text string) {

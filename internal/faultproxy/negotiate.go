@@ -47,6 +47,9 @@ func (l *link) first(msg Message, text string, packet []byte) error {
 	if h != nil && h.rule.When == Before {
 		l.strike(h, toServer, msg, text)
 	}
+	if h != nil && h.rule.When == After {
+		l.mute(h.rule, toClient)
+	}
 	err := l.forward(toServer, packet)
 	if h != nil && h.rule.When == After && err == nil {
 		l.strike(h, toServer, msg, text)

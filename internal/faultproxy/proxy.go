@@ -138,10 +138,10 @@ func (p *Proxy) accept(ctx context.Context, served *sync.WaitGroup) error {
 	for {
 		client, err := p.listener.Accept()
 		if err != nil {
-			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
-				return nil
+			if ctx.Err() == nil && !errors.Is(err, net.ErrClosed) {
+				return fmt.Errorf("accept: %w", err)
 			}
-			return fmt.Errorf("accept: %w", err)
+			return nil // closing the listener is how Run ends
 		}
 		p.accepted.Add(1)
 		tcp, ok := client.(*net.TCPConn)

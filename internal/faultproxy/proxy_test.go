@@ -23,13 +23,13 @@ var server = pgclustertest.Shared{Config: pgcluster.Config{Settings: map[string]
 func TestMain(m *testing.M) { goleak.VerifyTestMain(server.Wrap(m)) }
 
 // connect opens a connection that is closed at the test's end, broken or not.
-func connect(t testing.TB, url string) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
+func connect(tb testing.TB, url string) *pgx.Conn {
+	tb.Helper()
+	conn, err := pgx.Connect(tb.Context(), url)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { abandon(conn) })
+	tb.Cleanup(func() { abandon(conn) })
 	return conn
 }
 
@@ -40,30 +40,30 @@ func abandon(conn *pgx.Conn) {
 	_ = conn.Close(ctx)
 }
 
-func exec(t testing.TB, conn *pgx.Conn, sql string) {
-	t.Helper()
-	if _, err := conn.Exec(t.Context(), sql); err != nil {
-		t.Fatalf("%s: %v", sql, err)
+func exec(tb testing.TB, conn *pgx.Conn, sql string) {
+	tb.Helper()
+	if _, err := conn.Exec(tb.Context(), sql); err != nil {
+		tb.Fatalf("%s: %v", sql, err)
 	}
 }
 
 // number asks a question that has a number for an answer.
-func number(t testing.TB, conn *pgx.Conn, sql string) int {
-	t.Helper()
+func number(tb testing.TB, conn *pgx.Conn, sql string) int {
+	tb.Helper()
 	var n int
-	if err := conn.QueryRow(t.Context(), sql).Scan(&n); err != nil {
-		t.Fatalf("%s: %v", sql, err)
+	if err := conn.QueryRow(tb.Context(), sql).Scan(&n); err != nil {
+		tb.Fatalf("%s: %v", sql, err)
 	}
 	return n
 }
 
 // settled returns the rows of table t once no transaction has it locked any more.
-func settled(t testing.TB, url string) int {
-	t.Helper()
-	conn := connect(t, url)
-	exec(t, conn, "begin; lock table t")
-	n := number(t, conn, "select count(*) from t")
-	exec(t, conn, "commit")
+func settled(tb testing.TB, url string) int {
+	tb.Helper()
+	conn := connect(tb, url)
+	exec(tb, conn, "begin; lock table t")
+	n := number(tb, conn, "select count(*) from t")
+	exec(tb, conn, "commit")
 	return n
 }
 
@@ -113,6 +113,7 @@ func extended(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func TestCutAtCommit(t *testing.T) {
+	t.Parallel()
 	kinds := []struct {
 		name   string
 		action faultproxy.Action

@@ -81,11 +81,12 @@ func (p *pump) process() error {
 			if p.rest > 0 || p.pending == nil {
 				continue
 			}
+			fault := p.pending
+			p.pending = nil
+			p.l.mute(fault.rule.rule, 1-p.d)
 			if err := flush(); err != nil {
 				return err
 			}
-			fault := p.pending
-			p.pending = nil
 			p.l.strike(fault.rule, p.d, fault.msg, fault.text)
 			continue
 		}

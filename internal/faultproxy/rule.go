@@ -14,7 +14,9 @@ type When int
 // The moments.
 const (
 	Before When = iota // Before keeps the message back: the other side never sees it. The default.
-	After              // After forwards the message first.
+	// After forwards the message first. When the action cuts or swallows, nothing that the
+	// other side answers to it gets through.
+	After
 )
 
 // An Action is what a fault does to a connection.

@@ -59,13 +59,10 @@ func FindBinaries(dir string) (string, error) {
 func installed() []string {
 	var found []string
 	for _, pattern := range []string{
-		"/usr/lib/postgresql/*/bin",                // Debian, Ubuntu
-		"/usr/pgsql-*/bin",                         // RHEL with PGDG packages
-		"/opt/homebrew/opt/postgresql@*/bin",       // macOS on ARM
-		"/usr/local/opt/postgresql@*/bin",          // macOS on Intel
-		".tools/usr/lib/postgresql/*/bin",          // unpacked by make setup
-		"../../.tools/usr/lib/postgresql/*/bin",    // the same, seen from a package's tests
-		"../../../.tools/usr/lib/postgresql/*/bin", // and from a nested one
+		"/usr/lib/postgresql/*/bin",          // Debian, Ubuntu
+		"/usr/pgsql-*/bin",                   // RHEL with PGDG packages
+		"/opt/homebrew/opt/postgresql@*/bin", // macOS on ARM
+		"/usr/local/opt/postgresql@*/bin",    // macOS on Intel
 	} {
 		dirs, err := filepath.Glob(pattern)
 		if err != nil {
@@ -75,8 +72,8 @@ func installed() []string {
 		found = append(found, dirs...)
 	}
 	if path, err := exec.LookPath("postgres"); err == nil {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			path = target
 		}
 		found = append(found, filepath.Dir(path))
 	}
@@ -99,7 +96,7 @@ func version(dir string) int {
 
 func hasServer(dir string) bool {
 	for _, name := range []string{"initdb", "postgres", "pg_basebackup"} {
-		st, err := os.Stat(filepath.Join(dir, name))
+		st, err := os.Stat(filepath.Join(dir, name)) //nolint:gosec // the user names the directory of the server
 		if err != nil || st.IsDir() || st.Mode()&0o111 == 0 {
 			return false
 		}

@@ -79,7 +79,7 @@ func prepare(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "--version").Output()
+	out, err := exec.CommandContext(ctx, filepath.Join(bin, "postgres"), "--version").Output() //nolint:gosec // the binary that was found
 	if err != nil {
 		return nil, fmt.Errorf("postgres --version: %w", err)
 	}
@@ -170,7 +170,7 @@ func (c *Cluster) configure(port int) error {
 // write replaces a file in the data directory.
 func (c *Cluster) write(name, text string) error {
 	path := filepath.Join(c.data(), name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil { //nolint:gosec // in our own directory
 		return err
 	}
 	return c.account.own(path)
@@ -178,7 +178,7 @@ func (c *Cluster) write(name, text string) error {
 
 // tool runs a program of the server's own until it ends.
 func (c *Cluster) tool(ctx context.Context, name string, args ...string) error {
-	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...) //nolint:gosec // the binary that was found
 	cmd.Dir = c.root
 	cmd.SysProcAttr = c.account.attributes()
 	cmd.WaitDelay = settle // a child of the tool may hold its output open

@@ -23,11 +23,11 @@ func (c *Cluster) processes() ([]Process, error) {
 			continue
 		}
 		dir := filepath.Join("/proc", e.Name())
-		stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+		stat, err := os.ReadFile(filepath.Join(dir, "stat")) //nolint:gosec // under /proc
 		if err != nil {
 			continue // it has just ended
 		}
-		title, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+		title, err := os.ReadFile(filepath.Join(dir, "cmdline")) //nolint:gosec // under /proc
 		if err != nil {
 			continue
 		}

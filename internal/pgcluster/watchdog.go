@@ -32,7 +32,7 @@ if [ -n "$all" ]; then
 	kill -QUIT "$postmaster" 2>/dev/null
 	kill -CONT $all 2>/dev/null
 	n=0
-	while [ $n -lt 30 ] && kill -0 "$postmaster" 2>/dev/null; do sleep 0.1; n=$((n + 1)); done
+	while [ $n -lt 30 ] && [ -n "$(pids)" ]; do sleep 0.1; n=$((n + 1)); done
 	kill -KILL $(pids) $all 2>/dev/null
 fi
 [ -n "$segment" ] && ipcrm -m "$segment" 2>/dev/null

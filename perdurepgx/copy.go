@@ -1,0 +1,69 @@
+package perdurepgx
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/perdure/perdure"
+)
+
+// Rewinder is a source of a COPY that can start over. CopyFrom repeats a COPY
+// only from such a source, or from one that nothing was taken from.
+type Rewinder interface {
+	// Rewind makes the source begin again with its first row.
+	Rewind() error
+}
+
+// CopyFrom copies rows as pgx does, guarded as [DB.Exec] is. An attempt consumes
+// its source, so that a second one would copy what is left, perhaps nothing,
+// and succeed: it is made only if src is a [Rewinder], or was not touched.
+func (db *DB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
+	op, ok := perdure.OpFrom(ctx)
+	if !ok {
+		op = derivedOp(clean("copy." + strings.Join(table, ".")))
+	}
+	watched := &watchedSource{CopyFromSource: src}
+	rewinder, canRewind := src.(Rewinder)
+	var n int64
+	err := db.m.Guarded(ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
+		if watched.touched {
+			if err := rewinder.Rewind(); err != nil {
+				return never("the source could not start over"), err
+			}
+			watched.touched = false
+		}
+		conn, w, j, err := db.acquire(ctx, &op)
+		if err != nil {
+			return j, err
+		}
+		defer conn.Release()
+		before := w.app.Load()
+		if n, err = conn.Conn().CopyFrom(ctx, table, columns, watched); err == nil {
+			return perdure.Judgement{}, nil
+		}
+		if own := src.Err(); own != nil {
+			return never(""), err // the source's own fault, which pgx reports as an answer of the server
+		}
+		j, err = db.judge(ctx, conn.Conn(), w, w.app.Load() == before, true, err)
+		if watched.touched && !canRewind {
+			j.Repeat = perdure.RepeatNever
+			j.Hint = "the rows of the source are consumed: give it a Rewind method"
+		}
+		return j, err
+	})
+	return n, err
+}
+
+// watchedSource notes whether anything was taken from a source.
+type watchedSource struct {
+	pgx.CopyFromSource
+
+	touched bool
+}
+
+func (s *watchedSource) Next() bool {
+	s.touched = true
+	return s.CopyFromSource.Next()
+}

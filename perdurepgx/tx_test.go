@@ -1,0 +1,147 @@
+package perdurepgx_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/faultproxy"
+	"github.com/perdure/perdure/internal/faultproxy/faultproxytest"
+	"github.com/perdure/perdure/perdurepgx"
+)
+
+var opLoad = perdure.Op{Name: "test.load"} //nolint:gochecknoglobals // an Op is declared once
+
+// The text of a COMMIT is the marker and "commit" in Marker mode.
+var isCommit = faultproxy.Contains("commit") //nolint:gochecknoglobals // plain data
+
+func TestCommitReplyLost(t *testing.T) {
+	t.Parallel()
+	for _, method := range []perdurepgx.Outcome{perdurepgx.Token, perdurepgx.Marker} {
+		for name, tc := range map[string]struct {
+			rule       faultproxy.Rule
+			resolution perdure.Resolution
+			attempts   int
+		}{
+			"reply cut with FIN": {
+				faultproxy.Rule{Match: faultproxy.Match{Message: faultproxy.CommandComplete, Text: faultproxy.Is("COMMIT")}, Action: faultproxy.FIN},
+				perdure.Committed, 1,
+			},
+			"reply cut with RST": {
+				faultproxy.Rule{Match: faultproxy.Match{Message: faultproxy.CommandComplete, Text: faultproxy.Is("COMMIT")}, Action: faultproxy.RST},
+				perdure.Committed, 1,
+			},
+			"cut once COMMIT is forwarded": {
+				faultproxy.Rule{Match: faultproxy.Match{Message: faultproxy.Query, Text: isCommit}, When: faultproxy.After, Action: faultproxy.RST, Side: faultproxy.ClientSide},
+				perdure.Committed, 1,
+			},
+			"COMMIT cut with FIN": {
+				faultproxy.Rule{Match: faultproxy.Match{Message: faultproxy.Query, Text: isCommit}, Action: faultproxy.FIN},
+				perdure.Aborted, 2,
+			},
+			"COMMIT cut with RST": {
+				faultproxy.Rule{Match: faultproxy.Match{Message: faultproxy.Query, Text: isCommit}, Action: faultproxy.RST},
+				perdure.Aborted, 2,
+			},
+			"COMMIT never arrives and the server does not notice": {
+				faultproxy.Rule{Match: faultproxy.Match{Message: faultproxy.Query, Text: isCommit}, Action: faultproxy.RST, Side: faultproxy.ClientSide},
+				perdure.Aborted, 2,
+			},
+		} {
+			t.Run(method.String()+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				b, proxy := through(t, perdure.Config{}, perdurepgx.Config{})
+				if method == perdurepgx.Marker {
+					b.migrate(t)
+				} else if got := b.Outcome(); got != perdurepgx.Token {
+					t.Fatalf("Outcome() = %v without the table, want token", got)
+				}
+				tc.rule.Name, tc.rule.Count = name, 1
+				rule := faultproxytest.Add(t, proxy, tc.rule)
+				attempts := 0
+				err := b.InTx(t.Context(), opLoad, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
+					attempts++
+					return insert(1)(ctx, tx)
+				})
+				if err != nil || attempts != tc.attempts || rule.Hits() != 1 {
+					t.Errorf("InTx = %v after %d attempts and %d faults, want nil after %d and 1", err, attempts, rule.Hits(), tc.attempts)
+				}
+				if n := b.count(t, "t"); n != 1 {
+					t.Errorf("%d rows, want 1", n)
+				}
+				seen := b.seen.take()
+				if len(seen) != 1 || seen[0].Resolution != tc.resolution || seen[0].Method != method.String() {
+					t.Errorf("outcomes = %+v, want one: %s by %s", seen, tc.resolution, method)
+				}
+			})
+		}
+	}
+}
+
+func TestOnceRunsOnce(t *testing.T) {
+	t.Parallel()
+	b, proxy := through(t, perdure.Config{}, perdurepgx.Config{})
+	work := func(id int) func(context.Context, pgx.Tx) (string, error) {
+		return func(ctx context.Context, tx pgx.Tx) (string, error) {
+			return "it's done \\ 'twice'", insert(id)(ctx, tx)
+		}
+	}
+	_, err := perdurepgx.Once(t.Context(), b.DB, opLoad, "k", work(1))
+	if err == nil {
+		t.Fatal("Once without the table = nil, want an error")
+	}
+	b.migrate(t)
+	faultproxytest.Add(t, proxy, faultproxy.Rule{
+		Name: "reply", Count: 1, Action: faultproxy.FIN,
+		Match: faultproxy.Match{Message: faultproxy.CommandComplete, Text: faultproxy.Is("COMMIT")},
+	})
+	for range 3 {
+		got, err := perdurepgx.Once(t.Context(), b.DB, opLoad, "k", work(1))
+		if err != nil || got != "it's done \\ 'twice'" {
+			t.Fatalf("Once = %q, %v, want the result", got, err)
+		}
+	}
+	var resolutions []perdure.Resolution
+	for _, e := range b.seen.take() {
+		resolutions = append(resolutions, e.Resolution)
+	}
+	want := []perdure.Resolution{perdure.Committed, perdure.Run, perdure.Remembered, perdure.Remembered}
+	if len(resolutions) != len(want) {
+		t.Fatalf("outcomes %v, want %v", resolutions, want)
+	}
+	for i := range want {
+		if resolutions[i] != want[i] {
+			t.Fatalf("outcomes %v, want %v", resolutions, want)
+		}
+	}
+	if n := b.count(t, "t"); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+	if n, err := b.Forget(t.Context(), "k", "other"); n != 1 || err != nil {
+		t.Errorf("Forget = %d, %v, want 1", n, err)
+	}
+	if _, err := perdurepgx.Once(t.Context(), b.DB, opLoad, "k", work(2)); err != nil || b.count(t, "t") != 2 {
+		t.Errorf("Once after Forget = %v with %d rows, want a second", err, b.count(t, "t"))
+	}
+}
+
+func TestFunctionErrorRollsBackUntouched(t *testing.T) {
+	t.Parallel()
+	b, _ := through(t, perdure.Config{}, perdurepgx.Config{})
+	own := errors.New("no")
+	err := b.InTx(t.Context(), opLoad, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
+		if err := insert(1)(ctx, tx); err != nil {
+			return err
+		}
+		return own
+	})
+	if err != own { //nolint:errorlint // untouched is the point
+		t.Errorf("InTx = %v, want the function's own error", err)
+	}
+	if n := b.count(t, "t"); n != 0 {
+		t.Errorf("%d rows, want none", n)
+	}
+}
