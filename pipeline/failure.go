@@ -25,12 +25,6 @@ type Failure struct {
 	Err error `json:"-"`
 }
 
-// Error returns the message.
-func (f *Failure) Error() string { return f.Message }
-
-// Unwrap returns Err.
-func (f *Failure) Unwrap() error { return f.Err }
-
 // PanicError is the error of a task that panicked.
 type PanicError struct {
 	Value any

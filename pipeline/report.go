@@ -65,5 +65,5 @@ func (e *StepError) Error() string {
 	return fmt.Sprintf("step %s: %s", e.Step, e.Failure.Message)
 }
 
-// Unwrap returns the failure.
-func (e *StepError) Unwrap() error { return e.Failure }
+// Unwrap returns the task's own error, where it ran in this process.
+func (e *StepError) Unwrap() error { return e.Failure.Err }

@@ -187,8 +187,8 @@ func TestAPanicIsAFailureWithItsStack(t *testing.T) {
 	if boom.Attempts != 1 || boom.Failure == nil || boom.Failure.Message != "panic: boom" || !strings.Contains(boom.Failure.Stack, "run_test.go") {
 		t.Errorf("boom = %+v", boom)
 	}
-	if _, ok := errors.AsType[*PanicError](boom.Failure); !ok {
-		t.Errorf("failure of boom is %v, want a PanicError", boom.Failure)
+	if _, ok := errors.AsType[*PanicError](boom.Failure.Err); !ok {
+		t.Errorf("failure of boom is %v, want a PanicError", boom.Failure.Err)
 	}
 	if gone, _ := r.Step("gone"); gone.Status != StatusFailed {
 		t.Errorf("gone = %s, want failed", gone.Status)

@@ -69,7 +69,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "format of the data on stdout: table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
-	root.AddCommand(a.demoCommand(), a.runCommand(), a.classifyCommand(), a.versionCommand())
+	root.AddCommand(a.demoCommand(), a.runCommand(), a.classifyCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -80,12 +80,12 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // fail prints the error and what to try, and returns the exit code.
 func (a *app) fail(err error) int {
 	code, hint := explain(err)
-	fmt.Fprintf(a.err, "perdure: %s\n", strings.TrimSpace(err.Error()))
+	a.say("perdure: %s", strings.TrimSpace(err.Error()))
 	if p, ok := errors.AsType[*pipeline.PanicError](err); ok {
-		fmt.Fprintf(a.err, "%s\n", p.Stack)
+		a.say("%s", p.Stack)
 	}
 	if hint != "" {
-		fmt.Fprintf(a.err, "Try: %s\n", hint)
+		a.say("Try: %s", hint)
 	}
 	return code
 }

@@ -40,7 +40,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exits runs a command and checks its exit code: exits 3 perdure run …
+// exits runs a command and checks its exit code: "exits 3 perdure run flights".
 func exits(ts *testscript.TestScript, _ bool, args []string) {
 	want, err := strconv.Atoi(args[0])
 	ts.Check(err)
@@ -63,7 +63,7 @@ func jsonHas(ts *testscript.TestScript, neg bool, args []string) {
 	d := json.NewDecoder(bytes.NewReader([]byte(ts.ReadFile("stdout"))))
 	d.UseNumber()
 	ts.Check(d.Decode(&v))
-	for _, name := range strings.Split(args[0], ".") {
+	for _, name := range strings.SplitSeq(args[0], ".") {
 		switch node := v.(type) {
 		case map[string]any:
 			v = node[name]

@@ -49,7 +49,7 @@ func (d *display) close() {
 	if d.bars != nil {
 		d.bars.Wait()
 	}
-	fmt.Fprintln(d.talk)
+	say(d.talk, "")
 }
 
 // tally is how far a run is.
@@ -128,7 +128,7 @@ func (d *display) lines(label string, total int, note func() string, t *tally) p
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	line := func(format string, args ...any) {
-		fmt.Fprintf(d.talk, "%s  %s\n", label, fmt.Sprintf(format, args...))
+		say(d.talk, "%s  %s", label, fmt.Sprintf(format, args...))
 	}
 	line("%d transactions to do", total)
 	wg.Go(func() {

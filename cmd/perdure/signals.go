@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -34,7 +33,7 @@ func interrupts(ctx context.Context, talk io.Writer) (_ context.Context, stop <-
 			return
 		case <-signals:
 		}
-		fmt.Fprintf(talk, "\nperdure: interrupted: running transactions end first (at most %v); once more ends it at once\n", grace)
+		say(talk, "\nperdure: interrupted: running transactions end first (at most %v); once more ends it at once", grace)
 		close(stopping)
 		t := time.NewTimer(grace)
 		defer t.Stop()

@@ -64,21 +64,20 @@ func (a *app) printRun(r runReport) error {
 			s.Name, string(s.Status), strconv.Itoa(max(1, s.Items)), strconv.Itoa(s.Attempts), fmt.Sprintf("%.2f", s.Seconds),
 		})
 	}
+	steps.rows = append(steps.rows, []string{""})
 	if err := steps.write(a.out); err != nil {
 		return err
 	}
-	fmt.Fprintln(a.out)
 	if err := (grid{numeric: true, rows: runRows([]*runReport{&r})}).write(a.out); err != nil {
 		return err
 	}
 	if r.Model == nil {
 		return nil
 	}
-	cal := grid{numeric: true, rows: [][]string{{"calibration: flights", "predicted", "late"}}}
+	cal := grid{numeric: true, rows: [][]string{{""}, {"calibration: flights", "predicted", "late"}}}
 	for _, b := range r.Model.Calibration {
 		cal.rows = append(cal.rows, []string{thousands(int64(b.Rows)), percent(b.Predicted), percent(b.Observed)})
 	}
-	fmt.Fprintln(a.out)
 	return cal.write(a.out)
 }
 

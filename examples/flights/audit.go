@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"io"
 	"strconv"
 	"time"
 
@@ -149,7 +148,7 @@ func compare(name string, want, found map[string]int64) Table {
 }
 
 func digest(ctx context.Context, conn *pgx.Conn, spec tableSpec, sum hash.Hash) error {
-	fmt.Fprintf(sum, "table %s (%s)\n", spec.name, spec.columns)
+	sum.Write(fmt.Appendf(nil, "table %s (%s)\n", spec.name, spec.columns))
 	rows, err := conn.Query(ctx, "select "+spec.columns+" from "+spec.name+" order by "+spec.order+", id")
 	if err != nil {
 		return err
@@ -160,23 +159,25 @@ func digest(ctx context.Context, conn *pgx.Conn, spec tableSpec, sum hash.Hash) 
 		if err != nil {
 			return err
 		}
+		var line []byte
 		for _, v := range values {
-			write(sum, v)
+			line = appendValue(line, v)
 		}
-		fmt.Fprintln(sum)
+		sum.Write(append(line, '\n'))
 	}
 	return rows.Err()
 }
 
-// write renders a value so that different values are different text: floats
+// appendValue renders a value so that different values are different text: floats
 // with as many digits as tell their bits apart.
-func write(w io.Writer, v any) {
+func appendValue(line []byte, v any) []byte {
 	switch v := v.(type) {
 	case float64:
-		fmt.Fprint(w, strconv.FormatFloat(v, 'g', -1, 64), "\t")
+		line = strconv.AppendFloat(line, v, 'g', -1, 64)
 	case time.Time:
-		fmt.Fprint(w, v.UTC().Format(time.RFC3339Nano), "\t")
+		line = v.UTC().AppendFormat(line, time.RFC3339Nano)
 	default:
-		fmt.Fprintf(w, "%q\t", fmt.Sprint(v))
+		line = strconv.AppendQuote(line, fmt.Sprint(v))
 	}
+	return append(line, '\t')
 }

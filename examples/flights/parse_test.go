@@ -44,7 +44,7 @@ func TestALineThatIsNoFlightIsRejectedWithItsReason(t *testing.T) {
 	for name, c := range map[string]struct{ line, want string }{
 		"too few columns":       {"2001-01-01 00:47,66,1750,DTW", "wrong column count: 4, want 5"},
 		"too many columns":      {"2001-01-01 00:47,66,1750,DTW,LAS,", "wrong column count: 6, want 5"},
-		"unknown origin":        {"2001-01-01 00:47,66,1750,XXX,LAS", `unknown airport: "XXX"`},
+		"unknown origin":        {"2001-01-01 00:47,66,1750,D2W,LAS", `unknown airport: "D2W"`},
 		"unknown destination":   {"2001-01-01 00:47,66,1750,DTW,las", `unknown airport: "las"`},
 		"no such day":           {"2001-02-29 00:47,66,1750,DTW,LAS", `impossible date: "2001-02-29 00:47"`},
 		"no such minute":        {"2001-01-01 00:60,66,1750,DTW,LAS", `impossible date: "2001-01-01 00:60"`},

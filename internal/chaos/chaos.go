@@ -64,7 +64,8 @@ func New(cfg Config) (*Chaos, error) {
 	if !ok || cfg.Level == Off {
 		return nil, fmt.Errorf("chaos level %q, want %s or %s", cfg.Level, Mild, Severe)
 	}
-	c := &Chaos{cfg: cfg, plan: p, strikes: make(chan strike, 64), rng: rand.New(rand.NewPCG(cfg.Seed, 0x63686173))}
+	rng := rand.New(rand.NewPCG(cfg.Seed, 0x63686173)) //nolint:gosec // to be repeated, not to be kept secret
+	c := &Chaos{cfg: cfg, plan: p, strikes: make(chan strike, 64), rng: rng}
 	if cfg.Cluster != nil {
 		c.due = p.schedule(c.rng)
 	}
