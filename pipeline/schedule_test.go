@@ -18,7 +18,6 @@ import (
 // passes every signal through JSON, as an engine that remembers would.
 type drawEngine struct {
 	t       *rapid.T
-	ctx     context.Context
 	now     time.Time
 	running []Task
 	asleep  []Task
@@ -32,8 +31,7 @@ type drawEngine struct {
 
 func (e *drawEngine) Now() time.Time { e.now = e.now.Add(time.Second); return e.now }
 
-func (e *drawEngine) Start(ctx context.Context, t Task) {
-	e.ctx = ctx
+func (e *drawEngine) Start(_ context.Context, t Task) {
 	for _, need := range e.steps[t.Step].Needs {
 		if e.total[need] != e.done[need] || e.total[need] < 0 {
 			e.t.Fatalf("%s began before %s had ended: %d of %d", t.Step, need, e.done[need], e.total[need])
@@ -60,11 +58,11 @@ func (e *drawEngine) Wake(_ context.Context, t Task, at time.Time) {
 	e.asleep = append(e.asleep, t)
 }
 
-func (e *drawEngine) Next(context.Context) (Signal, error) {
+func (e *drawEngine) Next(ctx context.Context) (Signal, error) {
 	i := rapid.IntRange(0, len(e.running)+len(e.asleep)-1).Draw(e.t, "next")
 	var s Signal
 	if i < len(e.running) {
-		s = Signal{Task: e.running[i], Outcome: e.running[i].Execute(e.ctx)}
+		s = Signal{Task: e.running[i], Outcome: e.running[i].Execute(ctx)}
 		e.running = slices.Delete(e.running, i, i+1)
 		if s.Outcome.Failure == nil {
 			e.ended = append(e.ended, s.Task)

@@ -63,7 +63,7 @@ func jsonHas(ts *testscript.TestScript, neg bool, args []string) {
 	d := json.NewDecoder(bytes.NewReader([]byte(ts.ReadFile("stdout"))))
 	d.UseNumber()
 	ts.Check(d.Decode(&v))
-	for _, name := range strings.SplitSeq(args[0], ".") {
+	for name := range strings.SplitSeq(args[0], ".") {
 		switch node := v.(type) {
 		case map[string]any:
 			v = node[name]
