@@ -107,8 +107,25 @@ func (a *attempt) body(ctx context.Context, fn func(ctx context.Context, tx pgx.
 	return a.commit(ctx)
 }
 
+// beginWait bounds a BEGIN, which waits for nobody: a connection that does not
+// answer it leads nowhere. The wait of a Once for its twin comes on top.
+const beginWait = 5 * time.Second
+
 // begin sends BEGIN with whatever the outcome will need, in one round trip.
 func (a *attempt) begin(ctx context.Context) (perdure.Judgement, error) {
+	wait := beginWait
+	if a.once != nil {
+		wait += a.db.cfg.TwinTimeout
+	}
+	_ = a.pc.Conn().SetReadDeadline(time.Now().Add(wait))
+	j, err := a.beginNow(ctx)
+	if !a.pc.IsClosed() {
+		_ = a.pc.Conn().SetReadDeadline(time.Time{})
+	}
+	return j, err
+}
+
+func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
 	known, err := a.db.learn(ctx, a.pc, a.w)
 	if err != nil {
 		return a.beginFailed(ctx, err)

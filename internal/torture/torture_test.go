@@ -37,7 +37,7 @@ func amounts() amount {
 	if *size == "full" {
 		return amount{cuts: 10_000, kills: 100, promotions: 5}
 	}
-	return amount{cuts: 400, kills: 4, promotions: 1}
+	return amount{cuts: 300, kills: 4, promotions: 1}
 }
 
 func TestTorture(t *testing.T) {
@@ -88,7 +88,7 @@ func commitFaults(chance float64) []faultproxy.Rule {
 		{Name: "resolver's question sent, RST", Match: question, When: faultproxy.After, Action: faultproxy.RST},
 		{Name: "resolver's question swallowed", Match: question, Action: faultproxy.BlackHole, Side: faultproxy.ServerSide, Hold: hold},
 	} {
-		r.Probability = chance / 5
+		r.Probability = chance / 10
 		rules = append(rules, r)
 	}
 	return rules
