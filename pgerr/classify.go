@@ -56,11 +56,11 @@ func Classify(err error) Verdict {
 // bareCode returns the SQLSTATE of an error that wraps nothing, as a driver's
 // own error is: nothing else can decide, so that no tree has to be walked.
 func bareCode(err error) string {
-	known, ok := err.(interface{ SQLState() string }) //nolint:errorlint // only the error itself
+	known, ok := err.(interface{ SQLState() string })
 	if !ok || isNilPointer(err) {
 		return ""
 	}
-	switch err.(type) { //nolint:errorlint // only the error itself
+	switch err.(type) {
 	case interface{ Unwrap() error }, interface{ Unwrap() []error }:
 		return ""
 	}
