@@ -60,7 +60,7 @@ func bareCode(err error) string {
 	if !ok || isNilPointer(err) {
 		return ""
 	}
-	switch err.(type) {
+	switch err.(type) { //nolint:errorlint // only the error itself
 	case interface{ Unwrap() error }, interface{ Unwrap() []error }:
 		return ""
 	}
