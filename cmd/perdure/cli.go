@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/examples/flights"
+	"github.com/perdure/perdure/internal/pgcluster"
+	"github.com/perdure/perdure/pipeline"
+)
+
+// The exit codes are part of the interface: docs/cli-json.md lists them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInvalid     = 3
+	exitUnreachable = 4
+	exitPartial     = 6
+	exitInterrupted = 130
+)
+
+// exitError is an error that knows its exit code and what a person can try.
+type exitError struct {
+	code int
+	hint string
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
+
+func usageError(format string, args ...any) error {
+	return &exitError{code: exitUsage, hint: "perdure --help", err: fmt.Errorf(format, args...)}
+}
+
+// app is what the commands share.
+type app struct {
+	out    io.Writer // data
+	err    io.Writer // talk
+	output string    // table or json
+}
+
+// command runs the program and returns its exit code.
+func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	a := &app{out: stdout, err: stderr}
+	root := &cobra.Command{
+		Use:   "perdure",
+		Short: "Database work that finishes exactly once, or says exactly what is not known",
+		Long: "perdure runs PostgreSQL work that finishes exactly once, whatever the database does.\n" +
+			"Data goes to stdout, talk to stderr. Start with: perdure demo",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if a.output != "table" && a.output != "json" {
+				return usageError("--output %q: want table or json", a.output)
+			}
+			return nil
+		},
+	}
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "format of the data on stdout: table or json")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
+	root.AddCommand(a.demoCommand(), a.runCommand(), a.classifyCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	return a.fail(err)
+}
+
+// fail prints the error and what to try, and returns the exit code.
+func (a *app) fail(err error) int {
+	code, hint := explain(err)
+	a.say("perdure: %s", strings.TrimSpace(err.Error()))
+	if p, ok := errors.AsType[*pipeline.PanicError](err); ok {
+		a.say("%s", p.Stack)
+	}
+	if hint != "" {
+		a.say("Try: %s", hint)
+	}
+	return code
+}
+
+func explain(err error) (code int, hint string) {
+	if e, ok := errors.AsType[*exitError](err); ok {
+		return e.code, e.hint
+	}
+	if _, ok := errors.AsType[*flights.FormatError](err); ok {
+		return exitInvalid, "give the file its header line, as in examples/flights/data/flights.csv"
+	}
+	if _, ok := errors.AsType[*pgcluster.NoBinariesError](err); ok {
+		return exitUnreachable, "install the PostgreSQL server (Debian: apt install postgresql; macOS: brew install postgresql@17), or give --database-url"
+	}
+	if errors.Is(err, perdure.ErrOutcomeUnknown) {
+		_, hint = hintOf(err)
+		return exitPartial, hint
+	}
+	if e, h := hintOf(err); e != nil {
+		if e.Reason == perdure.ReasonBreakerOpen {
+			return exitUnreachable, h
+		}
+		return exitFailed, h
+	}
+	for _, usage := range []string{"unknown command", "unknown flag", "accepts ", "requires ", "unknown shorthand"} {
+		if strings.HasPrefix(err.Error(), usage) { // cobra has no types for these
+			return exitUsage, "perdure --help"
+		}
+	}
+	return exitFailed, ""
+}
+
+func hintOf(err error) (*perdure.Error, string) {
+	e, ok := errors.AsType[*perdure.Error](err)
+	if !ok {
+		return nil, ""
+	}
+	return e, e.Hint
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/examples/flights"
+	"github.com/perdure/perdure/internal/chaos"
+	"github.com/perdure/perdure/perdurepgx"
+	"github.com/perdure/perdure/pipeline"
+)
+
+// job is one run of the flights pipeline.
+type job struct {
+	label  string // for people
+	run    string // the first part of its keys
+	place  place
+	server *server
+	data   *flights.Data
+	naive  bool
+	level  chaos.Level
+	seed   uint64
+	stop   <-chan struct{}
+	show   func(label string, total int, note func() string) progress
+}
+
+// do does the work, breaks the server meanwhile if it should, and audits what
+// is in the database when all is quiet again. The report is as complete as can
+// be, also beside an error.
+func (j job) do(ctx context.Context) (r runReport, err error) {
+	r = runReport{How: "perdurepgx.Once with pipeline.Key", Server: j.server.version, Seed: j.seed, Rejected: len(j.data.Rejects)}
+	if err := j.prepare(ctx); err != nil {
+		return r, err
+	}
+	addr, faults, calm, err := j.disturb(ctx)
+	if err != nil {
+		return r, err
+	}
+	err = j.work(ctx, addr, faults, &r)
+	calmErr := calm()
+	r.Faults = faults()
+	if calmErr != nil {
+		return r, errors.Join(err, calmErr)
+	}
+	conn, auditErr := j.place.connect(context.WithoutCancel(ctx))
+	if auditErr != nil {
+		return r, errors.Join(err, auditErr)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it only read
+	r.Result, auditErr = flights.Audit(context.WithoutCancel(ctx), conn, j.data)
+	r.judge()
+	return r, errors.Join(err, auditErr)
+}
+
+// prepare creates the tables, before anything is broken.
+func (j job) prepare(ctx context.Context) error {
+	conn, err := j.place.connect(ctx)
+	if err != nil {
+		return &exitError{code: exitUnreachable, err: err}
+	}
+	_, err = conn.Exec(ctx, flights.Schema())
+	if err = errors.Join(err, conn.Close(ctx)); err != nil || j.naive {
+		return err
+	}
+	cfg, err := j.place.pool("")
+	if err != nil {
+		return err
+	}
+	g, err := newGuarded(ctx, cfg, perdure.Hooks{})
+	if err != nil {
+		return err
+	}
+	return errors.Join(g.db.Migrate(ctx), g.close(ctx))
+}
+
+// disturb begins to break things; faults counts them. calm ends that, and waits
+// until the server is well. Without chaos addr is empty and nothing is in
+// between.
+func (j job) disturb(ctx context.Context) (addr string, faults func() chaos.Counts, calm func() error, err error) {
+	if j.level == chaos.Off {
+		return "", func() chaos.Counts { return chaos.Counts{} }, func() error { return nil }, nil
+	}
+	target, err := j.place.proxied()
+	if err != nil {
+		return "", nil, nil, err
+	}
+	admin, err := j.place.pool("")
+	if err != nil {
+		return "", nil, nil, err
+	}
+	c, err := chaos.New(chaos.Config{
+		Level: j.level, Seed: j.seed, Target: target, Cluster: j.server.cluster,
+		Session: admin.ConnConfig, Locks: flights.LocksAgainstTheOrder(),
+	})
+	if err != nil {
+		return "", nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- c.Run(ctx) }()
+	return c.Addr(), c.Counts, func() error {
+		cancel()
+		return <-ended
+	}, nil
+}
+
+// work runs the pipeline.
+func (j job) work(ctx context.Context, addr string, faults func() chaos.Counts, r *runReport) error {
+	cfg, err := j.place.pool(addr)
+	if err != nil {
+		return err
+	}
+	var (
+		runner flights.Runner
+		finish func(*runReport) error
+	)
+	if j.naive {
+		n, err := newNaive(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		r.How = howNaive
+		runner, finish = n, func(r *runReport) error { n.copyTo(r); n.pool.Close(); return nil }
+	} else {
+		m := newMeter()
+		g, err := newGuarded(ctx, cfg, m.hooks())
+		if err != nil {
+			return err
+		}
+		r.Outcome = g.db.Outcome().String()
+		runner, finish = flights.Guarded{DB: g.db}, func(r *runReport) error {
+			err := g.close(context.WithoutCancel(ctx))
+			m.copyTo(r)
+			return err
+		}
+	}
+	c := flights.Config{Data: j.data, Runner: runner}
+	p := j.show(j.label, c.Tasks(), func() string { return brief(faults()) })
+	report, err := pipeline.Run(ctx, flights.Pipeline(c), pipeline.Options{
+		Run: j.run, Params: c.Params(), Observe: p.observe, Stop: j.stop,
+	})
+	p.end(err == nil)
+	r.take(report, err)
+	return errors.Join(err, finish(r))
+}
+
+// guarded is a Manager and its database.
+type guarded struct {
+	manager *perdure.Manager
+	db      *perdurepgx.DB
+}
+
+// newGuarded wires perdure for batch work: a transaction waits minutes for the
+// database instead of failing, and half of the repeats that a worker could
+// possibly make are allowed, because nobody else uses this database.
+func newGuarded(ctx context.Context, cfg *pgxpool.Config, hooks perdure.Hooks) (*guarded, error) {
+	m, err := perdure.New(perdure.Config{
+		Name:   "flights",
+		Policy: perdure.Policy{MaxAttempts: 30, Park: 5 * time.Minute},
+		Budget: perdure.BudgetConfig{Floor: 100},
+		Hooks:  hooks,
+	})
+	if err != nil {
+		return nil, err
+	}
+	db, err := perdurepgx.Open(ctx, cfg, m, perdurepgx.Config{})
+	if err != nil {
+		return nil, errors.Join(&exitError{code: exitUnreachable, err: err}, m.Close(ctx))
+	}
+	return &guarded{manager: m, db: db}, nil
+}
+
+func (g *guarded) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	err := g.manager.Close(ctx) // first: open outcomes need the pool
+	g.db.Close()
+	return err
+}
+
+func metricsOf(output json.RawMessage) *flights.Metrics {
+	var e struct {
+		Metrics *flights.Metrics `json:"metrics"`
+	}
+	if err := json.Unmarshal(output, &e); err != nil {
+		return nil
+	}
+	return e.Metrics
+}
+
+// interruptedError turns the end of an interrupted run into its exit code.
+func interruptedError(err error, stop <-chan struct{}) error {
+	select {
+	case <-stop:
+		return &exitError{code: exitInterrupted, hint: "the same command again: what was done stays done", err: fmt.Errorf("interrupted: %w", err)}
+	default:
+		return err
+	}
+}

@@ -1,0 +1,62 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/perdure/perdure"
+)
+
+// Failure is why a task failed, as data: an engine that remembers keeps it.
+type Failure struct {
+	Message  string `json:"message"`
+	Hint     string `json:"hint,omitempty"`
+	Reason   string `json:"reason,omitempty"`
+	SQLState string `json:"sqlstate,omitempty"`
+	// Stack of the goroutine, if the task panicked.
+	Stack string `json:"stack,omitempty"`
+	// Again says that another try makes sense, and RetryAt from when (zero:
+	// after the step's Delay).
+	Again   bool      `json:"again,omitempty"`
+	RetryAt time.Time `json:"retry_at,omitzero"`
+	// Err is the error itself, where the task ran in this process.
+	Err error `json:"-"`
+}
+
+// PanicError is the error of a task that panicked.
+type PanicError struct {
+	Value any
+	Stack []byte
+}
+
+// Error says what the task panicked with.
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+// NewFailure says what err means for the task that ended with it. Another try
+// makes sense only if perdure said so: after an error of another kind nobody
+// knows, and perdure never guesses.
+func NewFailure(err error) *Failure {
+	f := &Failure{Message: err.Error(), Err: err}
+	if p, ok := errors.AsType[*PanicError](err); ok {
+		f.Stack = string(p.Stack)
+		return f
+	}
+	e, ok := errors.AsType[*perdure.Error](err)
+	if !ok {
+		return f
+	}
+	f.Hint, f.Reason, f.SQLState, f.RetryAt = e.Hint, e.Reason.String(), e.Verdict.SQLState, e.RetryAt
+	switch e.Reason {
+	case perdure.ReasonExhausted, perdure.ReasonElapsed, perdure.ReasonBudget, perdure.ReasonBreakerOpen,
+		perdure.ReasonOutcomeUnknown: // its effects have keys: the next try finds what was done
+		f.Again = true
+	default:
+		f.Again = !e.RetryAt.IsZero()
+	}
+	if errors.Is(err, context.Canceled) {
+		f.Again = false
+	}
+	return f
+}

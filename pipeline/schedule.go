@@ -1,0 +1,274 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// schedule decides which task is next. It is a pure state machine: the same
+// outcomes in the same order give the same tasks in the same order, which is
+// what an engine that replays a run relies on.
+type schedule struct {
+	run      string
+	params   json.RawMessage
+	parallel int
+	running  int
+	steps    []*stepState
+	index    map[string]int
+	failed   *StepError // the first
+}
+
+type stepState struct {
+	def       *Step
+	at        int
+	status    Status
+	needs     int   // that have not succeeded yet
+	users     []int // steps that need this one
+	ancestors []int // all that it needs, directly or through others, in order
+	tasks     []Task
+	next      int // of tasks, never begun
+	again     []Task
+	running   int
+	waiting   int // for another try
+	done      int // tasks that succeeded, listing apart
+	listed    bool
+	attempts  int
+	outputs   []json.RawMessage
+	output    json.RawMessage
+	failure   *Failure
+	started   time.Time
+	ended     time.Time
+}
+
+func newSchedule(d Definition, p Plan) *schedule {
+	s := &schedule{run: p.Run, params: p.Params, parallel: d.Parallel, index: make(map[string]int, len(d.Steps))}
+	if s.parallel == 0 {
+		s.parallel = 4
+	}
+	for i := range d.Steps {
+		s.index[d.Steps[i].Name] = i
+		s.steps = append(s.steps, &stepState{def: &d.Steps[i], at: i, status: StatusPending, needs: len(d.Steps[i].Needs)})
+	}
+	for i, st := range s.steps {
+		for _, need := range st.def.Needs {
+			j := s.index[need]
+			s.steps[j].users = append(s.steps[j].users, i)
+		}
+		above := make(map[int]bool)
+		s.climb(i, above)
+		for j := range s.steps {
+			if above[j] {
+				st.ancestors = append(st.ancestors, j)
+			}
+		}
+	}
+	for _, st := range s.steps {
+		if st.needs == 0 {
+			s.arm(st)
+		}
+	}
+	return s
+}
+
+func (s *schedule) climb(i int, above map[int]bool) {
+	for _, need := range s.steps[i].def.Needs {
+		if j := s.index[need]; !above[j] {
+			above[j] = true
+			s.climb(j, above)
+		}
+	}
+}
+
+// arm gives a step whose needs have succeeded its first task.
+func (s *schedule) arm(st *stepState) {
+	in := Input{Params: s.params, With: st.def.With}
+	for _, j := range st.ancestors {
+		if in.Outputs == nil {
+			in.Outputs = make(map[string]json.RawMessage, len(st.ancestors))
+		}
+		in.Outputs[s.steps[j].def.Name] = s.steps[j].output
+	}
+	st.tasks = []Task{{
+		Run: s.run, Step: st.def.Name, Listing: st.def.Items != nil, Input: in,
+		at: st.at, step: st.def,
+	}}
+}
+
+// begin returns the next task that may run now and counts it as running.
+func (s *schedule) begin(now time.Time) (t Task, first, ok bool) {
+	if s.running >= s.parallel {
+		return Task{}, false, false
+	}
+	for _, st := range s.steps {
+		if st.def.Parallel > 0 && st.running >= st.def.Parallel || st.failure != nil {
+			continue
+		}
+		switch {
+		case len(st.again) > 0:
+			t, st.again = st.again[0], st.again[1:]
+		case st.next < len(st.tasks):
+			t = st.tasks[st.next]
+			st.next++
+		default:
+			continue
+		}
+		t.Attempt++
+		st.attempts++
+		st.running++
+		s.running++
+		if first = st.status == StatusPending; first {
+			st.status, st.started = StatusRunning, now
+		}
+		return t, first, true
+	}
+	return Task{}, false, false
+}
+
+// end takes the outcome of a task that began. It returns when the task shall be
+// tried again, or the zero time, and the steps whose status is now final. After
+// the run was canceled, an error is what the cancelation did.
+func (s *schedule) end(t Task, o Outcome, now time.Time, canceled bool) (again time.Time, ended []*stepState) {
+	st := s.steps[t.at]
+	st.running--
+	s.running--
+	switch {
+	case o.Failure == nil:
+		o.Failure = s.accept(st, t, o)
+	case canceled:
+		if st.failure == nil {
+			st.failure = o.Failure
+		}
+		return time.Time{}, nil
+	case o.Failure.Again && t.Attempt < st.def.Attempts && st.failure == nil:
+		st.waiting++
+		return retryTime(o.Failure, st.def.Delay, now), nil
+	}
+	if o.Failure != nil {
+		if st.failure == nil {
+			st.failure = o.Failure
+		}
+		if s.failed == nil {
+			s.failed = &StepError{Step: t.Step, Item: t.Item, Failure: o.Failure}
+		}
+	}
+	return time.Time{}, s.settle(st, now)
+}
+
+// accept takes a success. It fails if what the items returned is too large
+// together.
+func (s *schedule) accept(st *stepState, t Task, o Outcome) *Failure {
+	if t.Listing {
+		return s.list(st, t, o.Output)
+	}
+	st.done++
+	if st.def.Items == nil {
+		st.output = o.Output
+		return nil
+	}
+	st.outputs[t.Index] = o.Output
+	if st.done < len(st.outputs) {
+		return nil
+	}
+	raw, err := encode(st.outputs)
+	if err != nil {
+		return NewFailure(err)
+	}
+	st.output = raw
+	return nil
+}
+
+func (s *schedule) list(st *stepState, t Task, raw json.RawMessage) *Failure {
+	var items []Item
+	if err := json.Unmarshal(raw, &items); err != nil {
+		return NewFailure(err)
+	}
+	st.listed = true
+	st.outputs = make([]json.RawMessage, len(items))
+	st.tasks, st.next = make([]Task, len(items)), 0
+	for i, item := range items {
+		in := t.Input
+		in.Item = item.Value
+		st.tasks[i] = Task{Run: t.Run, Step: t.Step, Item: item.Name, Index: i, Input: in, at: t.at, step: t.step}
+	}
+	if len(items) == 0 {
+		st.output = json.RawMessage("[]")
+	}
+	return nil
+}
+
+// settle ends the step if nothing of it runs or is to run, and frees or skips
+// the steps that need it.
+func (s *schedule) settle(st *stepState, now time.Time) []*stepState {
+	if st.running > 0 || final(st.status) {
+		return nil
+	}
+	switch {
+	case st.failure != nil:
+		st.status = StatusFailed
+	case st.next < len(st.tasks) || len(st.again) > 0 || st.waiting > 0:
+		return nil
+	default:
+		st.status = StatusSucceeded
+	}
+	st.ended = now
+	ended := []*stepState{st}
+	for _, j := range st.users {
+		user := s.steps[j]
+		if st.status == StatusSucceeded {
+			if user.needs--; user.needs == 0 && user.status == StatusPending {
+				s.arm(user)
+			}
+			continue
+		}
+		ended = append(ended, s.skip(user)...)
+	}
+	return ended
+}
+
+func (s *schedule) skip(st *stepState) []*stepState {
+	if st.status != StatusPending {
+		return nil
+	}
+	st.status = StatusSkipped
+	ended := []*stepState{st}
+	for _, j := range st.users {
+		ended = append(ended, s.skip(s.steps[j])...)
+	}
+	return ended
+}
+
+// woke puts a task whose wait is over back in line.
+func (s *schedule) woke(t Task, now time.Time) []*stepState {
+	st := s.steps[t.at]
+	st.waiting--
+	st.again = append(st.again, t)
+	return s.settle(st, now)
+}
+
+// cancel ends every step that has not ended, after a stop.
+func (s *schedule) cancel(now time.Time) []*stepState {
+	var ended []*stepState
+	for _, st := range s.steps {
+		if final(st.status) {
+			continue
+		}
+		if st.status == StatusRunning {
+			st.ended = now
+		}
+		st.status = StatusCanceled
+		ended = append(ended, st)
+	}
+	return ended
+}
+
+func final(s Status) bool { return s != StatusPending && s != StatusRunning }
+
+func retryTime(f *Failure, delay time.Duration, now time.Time) time.Time {
+	if f.RetryAt.After(now) {
+		return f.RetryAt
+	}
+	if delay == 0 {
+		delay = time.Second
+	}
+	return now.Add(delay)
+}
