@@ -13,7 +13,7 @@ import (
 
 const (
 	resolverDial  = time.Second            // for one connection
-	resolverAsk   = 500 * time.Millisecond // for one batch of questions; twice as long after each one that took longer
+	resolverAsk   = 400 * time.Millisecond // for one batch of questions; twice as long after two that took longer
 	resolverSlow  = 8 * time.Second        // at most that: under synchronous replication the resolver waits as others do
 	resolverRetry = 100 * time.Millisecond // after the server could not be reached
 	resolverIdle  = 5 * time.Second        // before an idle resolver gives its connection back
@@ -135,7 +135,7 @@ func (r *resolver) batch() []*question {
 func (r *resolver) run(ctx context.Context) {
 	var pc *pgconn.PgConn
 	defer func() { hangUp(ctx, pc) }()
-	poll, limit := firstPoll, resolverAsk
+	poll, limit, late := firstPoll, resolverAsk, 0
 	for {
 		batch := r.batch()
 		if len(batch) == 0 {
@@ -158,13 +158,16 @@ func (r *resolver) run(ctx context.Context) {
 		err := r.ask(ctx, pc, batch, limit)
 		if err != nil {
 			if errors.Is(err, context.DeadlineExceeded) {
-				limit = min(2*limit, resolverSlow)
+				// A connection that leads nowhere is commoner than a server that is slow.
+				if late++; late%2 == 0 {
+					limit = min(2*limit, resolverSlow)
+				}
 			}
 			hinderAll(batch, err)
 			hangUp(ctx, pc)
 			pc = nil
 		} else {
-			limit = resolverAsk
+			limit, late = resolverAsk, 0
 		}
 		if len(r.batch()) == 0 {
 			poll = firstPoll

@@ -68,7 +68,7 @@ func (r *resolver) askTokens(ctx context.Context, pc *pgconn.PgConn, batch []*qu
 	// as far as synchronous_commit demands, so are they.
 	sql := "select pg_logical_emit_message(true, 'perdure', '')"
 	if level := r.db.syncLevel.Load(); level != nil {
-		sql = "begin read write; set local synchronous_commit = " + *level + "; " + sql + "; commit"
+		sql += ", set_config('synchronous_commit', '" + *level + "', true)"
 	}
 	if _, _, err := simple(ctx, pc, sql); err != nil {
 		return fmt.Errorf("committed, but not acknowledged by the standbys: %w", err)
