@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 
 	"github.com/perdure/perdure"
-	"github.com/perdure/perdure/breaker"
 )
 
 const (
@@ -73,7 +72,9 @@ func (db *DB) describe(sql string) *statement {
 // derivedOp is an op that nobody declared: it is counted, but has no breaker,
 // since a name made of SQL may stand for many statements.
 func derivedOp(name string) perdure.Op {
-	return perdure.Op{Name: name, Policy: &perdure.Policy{Breaker: breaker.Config{Rule: breaker.Off}}}
+	var p perdure.Policy
+	p.Breaker.Rule = "off"
+	return perdure.Op{Name: name, Policy: &p}
 }
 
 // headerName returns X of a leading "-- name: X :kind" comment, as sqlc writes it.

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/perdure/perdure"
-	"github.com/perdure/perdure/breaker"
 )
 
 const probeWait = 500 * time.Millisecond
@@ -34,10 +33,13 @@ func (db *DB) probe(ctx context.Context) error {
 // drain throws the pool's connections away when the prober has found the
 // database down, or a primary demoted: what comes next is dialled anew.
 func (db *DB) drain(e perdure.BreakerEvent) {
-	if e.Operation == databaseOperation && e.Change.To == breaker.Open {
+	if e.Operation == databaseOperation && e.Change.To.String() == stateOpen {
 		db.relearn()
 		db.pool.Reset()
 	}
 }
 
-const databaseOperation = "database"
+const (
+	databaseOperation = "database"
+	stateOpen         = "open"
+)
