@@ -61,7 +61,7 @@ func (a *app) runCommand() *cobra.Command {
 			d := newDisplay(a.err)
 			defer d.close()
 			j := job{
-				label: "flights", run: name, place: p, server: srv, data: data, naive: naive,
+				label: "flights", place: p, server: srv, data: data, naive: naive,
 				level: level, seed: seed, stop: stop, show: d.show,
 			}
 			r, err := j.do(ctx)
@@ -69,7 +69,11 @@ func (a *app) runCommand() *cobra.Command {
 			if r.Tables == nil { // nothing was begun, or nothing can be said
 				return interruptedError(err, stop)
 			}
-			return interruptedError(errors.Join(err, a.printRun(r), r.err(err)), stop)
+			err = interruptedError(errors.Join(err, a.printRun(r), r.err(err)), stop)
+			if e, ok := errors.AsType[*exitError](err); ok && e.code == exitInterrupted && srv.cluster == nil {
+				e.hint = "the same command again: what was done stays done"
+			}
+			return err
 		},
 	}
 	f.add(cmd)
