@@ -71,7 +71,8 @@ func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error
 	if err != nil {
 		return err
 	}
-	ctx, stop, release := interrupts(ctx, a.err)
+	d := newDisplay(a.err)
+	ctx, stop, release := interrupts(ctx, d)
 	defer release()
 	srv, err := f.open(ctx, true)
 	if err != nil {
@@ -79,7 +80,6 @@ func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error
 	}
 	defer func() { err = errors.Join(err, srv.Close()) }()
 	a.say("%s, %s", srv.version, describe(data))
-	d := newDisplay(a.err)
 	defer d.close()
 
 	var r demoReport

@@ -39,7 +39,8 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			ctx, stop, release := interrupts(cmd.Context(), a.err)
+			d := newDisplay(a.err)
+			ctx, stop, release := interrupts(cmd.Context(), d)
 			defer release()
 			srv, err := f.open(ctx, false)
 			if err != nil {
@@ -58,7 +59,6 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d := newDisplay(a.err)
 			defer d.close()
 			j := job{
 				label: "flights", place: p, server: srv, data: data, naive: naive,
