@@ -52,49 +52,6 @@ func (m *Manager) holdsPermit(ctx context.Context) bool {
 	return ctx.Value(permitKey{m}) != nil || m.InTransaction(ctx)
 }
 
-// refuse returns the error of a call that a breaker did not admit and that has
-// not begun. The error is shared by all such calls until the breaker changes.
-func (c *call) refuse(ctx context.Context, g *gate) error {
-	c.o.stats.rejected.Add(1)
-	shared := &c.o.refusals[0]
-	if g != c.m.database {
-		shared = &c.o.refusals[1]
-	}
-	r, epoch := shared.Load(), g.epoch.Load()
-	if r == nil || r.epoch != epoch {
-		r = &refusal{epoch: epoch, err: Error{
-			Op:      c.op.Name,
-			Reason:  ReasonBreakerOpen,
-			Hint:    hintRefused(g),
-			RetryAt: g.breaker.NextProbe(),
-			Err:     ErrBreakerOpen,
-			manager: c.m,
-		}}
-		shared.Store(r)
-	}
-	if h := c.m.hooks.Load().CallEnd; h != nil {
-		h(ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: &r.err, CorrelationID: correlationID(ctx)})
-	}
-	return &r.err
-}
-
-// refusal is the shared error of refused calls, and the epoch of the gate for
-// which it is true.
-type refusal struct {
-	epoch uint64
-	err   Error
-}
-
-func hintRefused(g *gate) string {
-	switch {
-	case g.breaker.Held() == breaker.HeldOpen:
-		return "the breaker of " + g.name + " is held open: release it"
-	case g.name == databaseName:
-		return "the database does not answer; set policy.park to wait for it instead"
-	}
-	return "the operation fails too often; set policy.park to wait for it instead"
-}
-
 // admit gets a permit for the next attempt, and parks until there is one if
 // the policy allows.
 func (c *call) admit(ctx context.Context) (permit, error) {
@@ -185,7 +142,7 @@ func (c *call) refused(ctx context.Context, g *gate, hint string) error {
 		hint = hintRefused(g)
 	}
 	if c.attempts == 0 {
-		c.o.stats.rejected.Add(1)
+		c.o.refused().count.Add(1)
 	}
 	return c.fail(ctx, &Error{Reason: ReasonBreakerOpen, Hint: hint, RetryAt: g.breaker.NextProbe(), cause: ErrBreakerOpen})
 }

@@ -57,7 +57,7 @@ func (m *Manager) run(ctx context.Context, op *Op, b body) error {
 	if err != nil {
 		return err
 	}
-	p, err := o.policy(m, op.Policy)
+	p, err := o.policy(op.Policy)
 	if err != nil {
 		return err
 	}
@@ -117,10 +117,7 @@ func attempt(ctx context.Context, b body, n int, o *operation, permit permit) (j
 func (o *operation) panicked(p permit) {
 	p.database.Ignore()
 	p.operation.Failure(0)
-	t := o.stats.troubled()
-	t.mu.Lock()
-	t.panics++
-	t.mu.Unlock()
+	o.stats.troubled().panics.Add(1)
 }
 
 // call is a call that did not go through at once.
@@ -128,7 +125,7 @@ type call struct {
 	m        *Manager
 	op       Op
 	o        *operation
-	p        *Policy
+	p        *policy
 	start    time.Duration
 	at       time.Duration // the clock, as of the last thing that took time
 	attempts int           // begun
@@ -227,23 +224,27 @@ func (c *call) judge(ctx context.Context, j Judgement, err error, took time.Dura
 	return after
 }
 
-// own returns the error of m that err is or wraps, or nil.
+// own returns the error of m that err is or wraps, or nil. What other Managers
+// made of it on the way does not matter.
 func (m *Manager) own(err error) *Error {
-	if !wraps(err) {
-		return nil
+	for wraps(err) {
+		e, ok := errors.AsType[*Error](err)
+		if !ok {
+			return nil
+		}
+		if e.manager == m {
+			return e
+		}
+		err = e.Err
 	}
-	e, ok := errors.AsType[*Error](err)
-	if !ok || e.manager != m {
-		return nil
-	}
-	return e
+	return nil
 }
 
-// wraps reports whether err may hold an error of this package: it is one, or
-// has others inside. What it saves is two walks for each plain error.
+// wraps reports whether err has others inside, as the errors of this package
+// do. A driver's bare error, the commonest, is spared two walks.
 func wraps(err error) bool {
 	switch err.(type) { //nolint:errorlint // only the error itself
-	case interface{ Unwrap() error }, interface{ Unwrap() []error }, interface{ As(target any) bool }:
+	case interface{ Unwrap() error }, interface{ Unwrap() []error }:
 		return true
 	}
 	return false

@@ -2,6 +2,8 @@ package perdure
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
 )
 
@@ -20,24 +22,17 @@ func CorrelationID(ctx context.Context) string {
 	return id
 }
 
-const (
-	correlationLen      = 26
-	correlationAlphabet = "0123456789abcdefghjkmnpqrstvwxyz" // Crockford's base 32: no i, l, o, u
-)
-
-// correlationID returns the context's id, or a new one of 26 characters with
-// 128 random bits. It identifies, it does not protect: the runtime's generator
-// is enough.
+// correlationID returns the context's id, or a new one of 128 random bits in
+// hexadecimal, as a trace's is. It identifies, it does not protect: the
+// runtime's generator is enough.
 func correlationID(ctx context.Context) string {
 	if id := CorrelationID(ctx); id != "" {
 		return id
 	}
-	var id [correlationLen]byte
-	hi, lo := rand.Uint64(), rand.Uint64() //nolint:gosec // see above
-	for i := range id {
-		id[i] = correlationAlphabet[lo&31]
-		lo = lo>>5 | hi<<59
-		hi >>= 5
-	}
+	var bits [16]byte
+	binary.LittleEndian.PutUint64(bits[:8], rand.Uint64()) //nolint:gosec // see above
+	binary.LittleEndian.PutUint64(bits[8:], rand.Uint64()) //nolint:gosec // see above
+	var id [2 * len(bits)]byte
+	hex.Encode(id[:], bits[:])
 	return string(id[:])
 }

@@ -328,8 +328,8 @@ func TestACorrelationIDIsMadeWhenACallFails(t *testing.T) {
 		for range 100 {
 			err := m.Do(t.Context(), once, func(context.Context) error { return sqlError("40001") })
 			e, ok := errors.AsType[*perdure.Error](err)
-			if !ok || len(e.CorrelationID) != 26 || seen[e.CorrelationID] {
-				t.Fatalf("correlation id of %v: want 26 characters, never twice", err)
+			if !ok || len(e.CorrelationID) != 32 || seen[e.CorrelationID] {
+				t.Fatalf("correlation id of %v: want 32 characters, never twice", err)
 			}
 			seen[e.CorrelationID] = true
 		}

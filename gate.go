@@ -22,11 +22,12 @@ type gate struct {
 	name    string
 	breaker *breaker.Breaker
 	epoch   atomic.Uint64 // changes when a refusal made earlier is out of date
-	silent  bool          // while restore runs, before the gate is shared
 
 	mu        sync.Mutex // guards the fields below
 	line      []*waiter
 	releasing bool
+
+	silent bool // while restore runs, before the gate is shared
 }
 
 // waiter is a parked call.
@@ -34,14 +35,10 @@ type waiter struct {
 	permit chan breaker.Permit // of size 1: the releaser never waits for a call
 }
 
-func newGate(m *Manager, name string, cfg breaker.Config, onSuspect func(breaker.Evidence)) (*gate, error) {
+func newGate(m *Manager, name string, maker *breaker.Maker, onSuspect func(breaker.Evidence)) *gate {
 	g := &gate{m: m, name: name}
-	b, err := breaker.New(cfg, breaker.Options{OnChange: g.changed, OnSuspect: onSuspect})
-	if err != nil {
-		return nil, err
-	}
-	g.breaker = b
-	return g, nil
+	g.breaker = maker.New(breaker.Options{OnChange: g.changed, OnSuspect: onSuspect})
+	return g
 }
 
 // restore brings back a saved state before the gate is known to anybody. Its

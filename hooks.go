@@ -55,6 +55,11 @@ type BreakerEvent struct {
 	Change    breaker.Change
 }
 
+// Opened reports whether the breaker stopped letting calls pass.
+func (e BreakerEvent) Opened() bool {
+	return e.Change.To == breaker.Open && e.Change.From != breaker.Open
+}
+
 // BudgetEvent tells of a repeat that the budget could not pay for.
 type BudgetEvent struct {
 	Op            string

@@ -1,9 +1,12 @@
 package perdure
 
 import (
+	"context"
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
+	"unsafe"
 
 	"pgregory.net/rapid"
 
@@ -138,4 +141,34 @@ func TestCountersOfSQLStatesAreBounded(t *testing.T) {
 		t.Errorf("%d SQLSTATEs are counted, %d times the first and %d others; want %d, 50 and 1800",
 			len(got), got["X0000"], got[otherName], maxStates+1)
 	}
+}
+
+// TestAnOperationIsSmall holds the cost of a name, its histogram aside, to 512
+// bytes.
+func TestAnOperationIsSmall(t *testing.T) {
+	const names = 5000
+	m, err := New(Config{MaxOperations: names})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ops := make([]Op, names)
+	for i := range ops {
+		ops[i] = Op{Name: fmt.Sprintf("small.%d", i)}
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for _, op := range ops {
+		if err := m.Do(t.Context(), op, func(context.Context) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	each := int64(after.HeapAlloc-before.HeapAlloc)/names - int64(unsafe.Sizeof(histogram{}))
+	t.Logf("%d bytes for each operation, its histogram of %d bytes aside", each, unsafe.Sizeof(histogram{}))
+	if each > 512 {
+		t.Errorf("%d bytes for each operation, want at most 512", each)
+	}
+	runtime.KeepAlive(m)
 }

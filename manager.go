@@ -18,8 +18,9 @@ import (
 type Manager struct {
 	cfg        Config
 	epoch      time.Time // of the monotonic times below
+	policies   policies
 	database   *gate
-	operations sync.Map // name → *operation
+	operations registry
 	other      *operation
 	slow       slowCounts
 	budget     budget
@@ -63,12 +64,15 @@ func New(cfg Config) (*Manager, error) {
 	m.prober.m = m
 	m.budget.cfg = m.cfg.Budget.withDefaults()
 	m.budget.counts = m.calls
-	var err error
-	m.database, err = newGate(m, databaseName, m.cfg.Database, m.prober.suspect)
+	maker, err := breaker.NewMaker(m.cfg.Database)
 	if err != nil {
 		return nil, fmt.Errorf("perdure: database.%w", err)
 	}
-	m.other = &operation{name: otherName, base: m.cfg.policyFor(otherName, nil)}
+	m.database = newGate(m, databaseName, maker, m.prober.suspect)
+	if m.policies, err = newPolicies(&m.cfg); err != nil {
+		return nil, fmt.Errorf("perdure: %w", err)
+	}
+	m.other = &operation{name: otherName, base: m.policies.of(otherName)}
 	return m, nil
 }
 
@@ -100,8 +104,8 @@ func (m *Manager) calls() (successes, calls uint64) {
 
 // operation finds or makes the operation of that name.
 func (m *Manager) operation(op *Op) (*operation, error) {
-	if v, ok := m.operations.Load(op.Name); ok {
-		return v.(*operation), nil
+	if o := m.operations.get(op.Name); o != nil {
+		return o, nil
 	}
 	return m.newOperation(op)
 }
@@ -110,23 +114,21 @@ func (m *Manager) newOperation(op *Op) (*operation, error) {
 	if err := validName(op.Name); err != nil {
 		return nil, fmt.Errorf("perdure: %w", err)
 	}
+	o := &operation{name: op.Name, base: m.policies.of(op.Name)}
+	p := o.base
 	if op.Policy != nil {
-		if err := op.Policy.Validate(); err != nil {
-			return nil, fmt.Errorf("perdure: operation %s: policy: %w", op.Name, err)
+		var err error
+		if p, err = o.base.under(op.Policy); err != nil {
+			return nil, fmt.Errorf("perdure: operation %s: %w", op.Name, err)
 		}
 	}
-	o := &operation{name: op.Name, base: m.cfg.policyFor(op.Name, nil)}
-	if cfg := m.cfg.policyFor(op.Name, op.Policy).Breaker; cfg.Rule != breaker.Off {
-		g, err := newGate(m, op.Name, cfg, nil)
-		if err != nil {
-			return nil, fmt.Errorf("perdure: operation %s: policy.breaker.%w", op.Name, err)
-		}
-		o.gate = g
+	if p.Breaker.Rule != breaker.Off {
+		o.gate = newGate(m, op.Name, p.maker, nil)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if v, ok := m.operations.Load(op.Name); ok {
-		return v.(*operation), nil
+	if o := m.operations.get(op.Name); o != nil {
+		return o, nil
 	}
 	if m.named >= m.cfg.MaxOperations {
 		m.overflowed.Add(1)
@@ -139,7 +141,7 @@ func (m *Manager) newOperation(op *Op) (*operation, error) {
 		}
 	}
 	m.named++
-	m.operations.Store(op.Name, o)
+	m.operations.put(o)
 	return o, nil
 }
 
@@ -150,15 +152,10 @@ func (m *Manager) Breaker(name string) *breaker.Breaker {
 	if name == databaseName {
 		return m.database.breaker
 	}
-	v, ok := m.operations.Load(name)
-	if !ok {
-		return nil
+	if o := m.operations.get(name); o != nil && o.gate != nil {
+		return o.gate.breaker
 	}
-	o := v.(*operation)
-	if o.gate == nil {
-		return nil
-	}
-	return o.gate.breaker
+	return nil
 }
 
 // Classify returns the verdict of err: by Config.Classify, by the marks of

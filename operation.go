@@ -13,23 +13,23 @@ const maxPolicies = 16
 // operation is what a Manager keeps for one name.
 type operation struct {
 	name     string
-	gate     *gate  // nil: the operation has no breaker
-	base     Policy // for calls whose Op has no policy; read-only
+	gate     *gate   // nil: the operation has no breaker
+	base     *policy // for calls whose Op has no policy; shared
 	policies atomic.Pointer[[]resolved]
-	refusals [2]atomic.Pointer[refusal] // by the database's breaker, by the operation's own
+	refusals atomic.Pointer[refusals] // nil until a breaker refuses
 	stats    stats
 }
 
 // resolved is a caller's policy and what it comes to with all others below it.
 type resolved struct {
 	own  *Policy
-	full *Policy
+	full *policy
 }
 
 // policy returns the policy for a call of op.
-func (o *operation) policy(m *Manager, own *Policy) (*Policy, error) {
+func (o *operation) policy(own *Policy) (*policy, error) {
 	if own == nil {
-		return &o.base, nil
+		return o.base, nil
 	}
 	known := o.policies.Load()
 	if known != nil {
@@ -39,17 +39,17 @@ func (o *operation) policy(m *Manager, own *Policy) (*Policy, error) {
 			}
 		}
 	}
-	if err := own.Validate(); err != nil {
-		return nil, fmt.Errorf("perdure: operation %s: policy: %w", o.name, err)
+	full, err := o.base.under(own)
+	if err != nil {
+		return nil, fmt.Errorf("perdure: operation %s: %w", o.name, err)
 	}
-	full := m.cfg.policyFor(o.name, own)
 	var next []resolved
 	if known != nil {
 		next = *known
 	}
 	if len(next) < maxPolicies {
-		next = append(slices.Clip(next), resolved{own, &full})
+		next = append(slices.Clip(next), resolved{own, full})
 		o.policies.CompareAndSwap(known, &next) // a call that loses the race resolves again
 	}
-	return &full, nil
+	return full, nil
 }

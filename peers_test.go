@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -318,30 +319,29 @@ func TestPeerFaultP12_AllOfItRunsOnFakeTime(t *testing.T) {
 	begun := time.Now()
 	bubble(t, perdure.Config{Policy: perdure.Policy{Park: 24 * time.Hour, Breaker: breaker.Config{Rule: breaker.Off}}}, func(t managed) {
 		m := t.m
-		down := true
-		probes := 0
-		err := m.SetProbe(func(context.Context) error {
-			probes++
-			if down {
+		var down atomic.Bool
+		down.Store(true)
+		var probes atomic.Int64
+		answer := func(context.Context) error {
+			if down.Load() {
 				return syscall.ECONNREFUSED
 			}
 			return nil
+		}
+		err := m.SetProbe(func(ctx context.Context) error {
+			probes.Add(1)
+			return answer(ctx)
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.AfterFunc(8*time.Hour, func() { down = false })
+		time.AfterFunc(8*time.Hour, func() { down.Store(false) })
 		start := time.Now()
-		err = m.Do(t.Context(), idempotent, func(context.Context) error {
-			if down {
-				return syscall.ECONNREFUSED
-			}
-			return nil
-		})
+		err = m.Do(t.Context(), idempotent, answer)
 		if err != nil || time.Since(start) < 8*time.Hour || time.Since(start) > 8*time.Hour+time.Second {
 			t.Errorf("Do() = %v after %s, want success within a second of 8h", err, time.Since(start))
 		}
-		t.Logf("%d probes in %s", probes, time.Since(start))
+		t.Logf("%d probes in %s", probes.Load(), time.Since(start))
 	})
 	if took := time.Since(begun); took > time.Minute {
 		t.Errorf("eight hours took %s", took)

@@ -43,7 +43,7 @@ func (m *Manager) Save(w io.Writer) error {
 	m.mu.Lock()
 	maps.Copy(s.Operations, m.restored) // of operations that this process has not used yet
 	m.mu.Unlock()
-	for o := range m.all {
+	for o := range m.operations.all {
 		if o.gate != nil {
 			s.Operations[o.name] = o.gate.breaker.Snapshot()
 		}
@@ -79,7 +79,7 @@ func (m *Manager) Restore(r io.Reader) error {
 	if err := m.database.breaker.Restore(s.Database); err != nil {
 		return fmt.Errorf("perdure: restore: database.%w", err)
 	}
-	for o := range m.all {
+	for o := range m.operations.all {
 		snapshot, ok := s.Operations[o.name]
 		if !ok || o.gate == nil {
 			continue

@@ -3,8 +3,6 @@ package perdure
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/perdure/perdure/backoff"
@@ -99,78 +97,6 @@ func (p Policy) or(under Policy) Policy {
 		p.RetryOn = under.RetryOn
 	}
 	return p
-}
-
-// withDefaults fills what is left, so that nothing on the path of a call has
-// to ask what a zero means.
-func (p Policy) withDefaults() Policy {
-	p.Contention = p.contention()
-	p.Overload = p.overload()
-	return p
-}
-
-// attempts is how often work may be begun that failed by v; negative means
-// without limit.
-func (p *Policy) attempts(v pgerr.Verdict) int {
-	switch {
-	case p.MaxAttempts != 0:
-		return p.MaxAttempts
-	case contended(v):
-		return defaultContentionAttempts
-	}
-	return defaultMaxAttempts
-}
-
-// delays is the sequence of delays for the kind of trouble v tells of.
-func (p *Policy) delays(v pgerr.Verdict) *backoff.Config {
-	switch {
-	case contended(v):
-		return &p.Contention
-	case overloaded(v):
-		return &p.Overload
-	}
-	return &p.Backoff
-}
-
-// allows reports whether the policy's filter lets the category be repeated.
-func (p *Policy) allows(c pgerr.Category) bool {
-	return p.RetryOn == nil || slices.Contains(p.RetryOn, c)
-}
-
-// contended: the server took the work back because others held what it wanted;
-// repeats do useful work. An error that fn marked itself says nothing of others.
-func contended(v pgerr.Verdict) bool {
-	return v.SQLState != "" && (v.Category == pgerr.CategoryTransient || v.Category == pgerr.CategoryLock)
-}
-
-// overloaded: the server is there and lacks something that time gives back.
-func overloaded(v pgerr.Verdict) bool { return v.Category == pgerr.CategoryResource }
-
-// policyFor merges the policies for an operation.
-func (c *Config) policyFor(name string, own *Policy) Policy {
-	var p Policy
-	if own != nil {
-		p = *own
-	}
-	if named, ok := c.Policies[name]; ok {
-		p = p.or(named)
-	} else if prefix := c.longestPrefix(name); prefix != "" {
-		p = p.or(c.Policies[prefix])
-	}
-	return p.or(c.Policy).withDefaults()
-}
-
-// longestPrefix returns the longest key "a.b.*" of Policies that covers name,
-// or "".
-func (c *Config) longestPrefix(name string) string {
-	best := ""
-	for key := range c.Policies {
-		stem, ok := strings.CutSuffix(key, "*")
-		if ok && strings.HasPrefix(name, stem) && len(key) > len(best) {
-			best = key
-		}
-	}
-	return best
 }
 
 // faults gathers what is wrong with a configuration, each fault with its path.

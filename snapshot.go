@@ -70,7 +70,7 @@ func (m *Manager) Snapshot() Snapshot {
 		Overflowed: m.overflowed.Load(),
 		States:     map[string]uint64{},
 	}
-	for o := range m.all {
+	for o := range m.operations.all {
 		s.Operations = append(s.Operations, o.snapshot(m.now()))
 		o.stats.addStates(s.States)
 	}
@@ -96,27 +96,17 @@ func (s *stats) addStates(sum map[string]uint64) {
 	if t == nil {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, c := range t.states {
-		sum[c.state] += c.n
+	if known := t.states.Load(); known != nil {
+		for _, c := range *known {
+			sum[c.state] += c.n.Load()
+		}
 	}
-	if t.otherStates > 0 {
-		sum[otherName] += t.otherStates
-	}
-}
-
-// all yields the operations that have a name of their own.
-func (m *Manager) all(yield func(*operation) bool) {
-	m.operations.Range(func(_, v any) bool {
-		return yield(v.(*operation))
-	})
 }
 
 func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 	s := OperationSnapshot{
 		Name:        o.name,
-		Rejected:    o.stats.rejected.Load(),
+		Rejected:    o.rejected(),
 		SuccessRate: 1,
 		Failed:      map[Reason]uint64{},
 		Retries:     map[int]uint64{},
@@ -138,20 +128,20 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 	defer t.mu.Unlock()
 	s.Succeeded += t.parkedOK + t.late
 	s.Recovered, s.Lost, s.SuccessRate = t.late, t.lost, t.rate.value(now)
-	s.Panics, s.Parks, s.Waited = t.panics, t.parked, t.waited
+	s.Panics, s.Parks, s.Waited = t.panics.Load(), t.parked, t.waited
 	for reason, n := range t.outcomes {
 		if n > 0 {
 			s.Failed[Reason(reason)] = n
 		}
 	}
-	for attempt, n := range t.retries {
-		if n > 0 {
+	for attempt := range t.retries {
+		if n := t.retries[attempt].Load(); n > 0 {
 			s.Retries[attempt] = n
 		}
 	}
 	for c := range t.errors {
-		for sev, n := range t.errors[c] {
-			if n > 0 {
+		for sev := range t.errors[c] {
+			if n := t.errors[c][sev].Load(); n > 0 {
 				s.Errors = append(s.Errors, ErrorCount{pgerr.Category(c), pgerr.Severity(sev), n})
 			}
 		}
@@ -163,10 +153,10 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 // long the calls of an operation that succeeded at once took; false with fewer
 // than 20 of them.
 func (m *Manager) Usual(op string, quantile float64) (time.Duration, bool) {
-	v, ok := m.operations.Load(op)
-	if !ok {
+	o := m.operations.get(op)
+	if o == nil {
 		return 0, false
 	}
-	d, n := v.(*operation).stats.first.quantile(quantile)
+	d, n := o.stats.first.quantile(quantile)
 	return d, n >= usualCount
 }

@@ -1,6 +1,7 @@
 package perdure
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,30 +23,29 @@ const (
 // touches only first; everything else is counted under a lock, on a path that
 // has failed already.
 type stats struct {
-	first    histogram // calls that succeeded at the first attempt
-	rejected atomic.Uint64
-	trouble  atomic.Pointer[trouble] // nil until something fails
+	first   histogram               // calls that succeeded at the first attempt
+	trouble atomic.Pointer[trouble] // nil until something fails
 }
 
 // trouble counts what does not succeed at once.
 type trouble struct {
-	mu          sync.Mutex // guards the fields below but the histograms
-	errors      [categoryCount][severityCount]uint64
-	retries     [maxCountedAttempt + 1]uint64 // by the number of the attempt that was begun
-	outcomes    [reasonCount]uint64           // of calls that failed; 0: the error came back untouched
-	parkedOK    uint64                        // calls that waited and succeeded at the first attempt
-	late        uint64                        // calls that succeeded after a repeat
-	lost        uint64                        // calls that failed after a repeat
-	parked      uint64
-	waited      time.Duration
-	panics      uint64
-	rate        rate
-	states      []stateCount
-	otherStates uint64
+	errors  [categoryCount][severityCount]atomic.Uint64
+	retries [maxCountedAttempt + 1]atomic.Uint64 // by the number of the attempt that was begun
+	states  atomic.Pointer[[]*stateCount]        // by SQLSTATE; a list only grows, in copies
+	panics  atomic.Uint64
 
 	attempts histogram // attempts that failed, and repeats
 	calls    histogram // calls that failed or were repeated
 	delays   histogram
+
+	mu       sync.Mutex          // guards the fields below
+	outcomes [reasonCount]uint64 // of calls that failed; 0: the error came back untouched
+	parkedOK uint64              // calls that waited and succeeded at the first attempt
+	late     uint64              // calls that succeeded after a repeat
+	lost     uint64              // calls that failed after a repeat
+	parked   uint64
+	waited   time.Duration
+	rate     rate
 }
 
 // troubled returns the counters of trouble, made when first needed.
@@ -60,44 +60,46 @@ func (s *stats) troubled() *trouble {
 // failure counts an attempt that failed.
 func (t *trouble) failure(v pgerr.Verdict, took time.Duration) {
 	t.attempts.add(took)
-	t.mu.Lock()
-	t.errors[v.Category][v.Severity]++
+	t.errors[v.Category][v.Severity].Add(1)
 	if v.SQLState != "" {
 		t.state(v.SQLState)
 	}
-	t.mu.Unlock()
 }
 
 // maxStates bounds the SQLSTATEs that an operation counts one by one: an
-// extension may raise any code.
+// extension may raise any code. Further ones are counted as "other".
 const maxStates = 64
-
-// state counts an error by its SQLSTATE; it is called under mu. An operation
-// meets few different ones: a search from the start is faster than a map.
-func (t *trouble) state(state string) {
-	for i := range t.states {
-		if t.states[i].state == state {
-			t.states[i].n++
-			return
-		}
-	}
-	if len(t.states) == maxStates {
-		t.otherStates++
-		return
-	}
-	t.states = append(t.states, stateCount{state, 1})
-}
 
 type stateCount struct {
 	state string
-	n     uint64
+	n     atomic.Uint64
 }
 
-func (t *trouble) repeat(attempt int) {
-	t.mu.Lock()
-	t.retries[min(attempt, maxCountedAttempt)]++
-	t.mu.Unlock()
+// state counts an error by its SQLSTATE. An operation meets few different
+// ones: a search from the start is faster than a map.
+func (t *trouble) state(state string) {
+	for {
+		known := t.states.Load()
+		var all []*stateCount
+		if known != nil {
+			all = *known
+		}
+		for _, c := range all {
+			if c.state == state {
+				c.n.Add(1)
+				return
+			}
+		}
+		if len(all) >= maxStates && state != otherName {
+			state = otherName
+			continue
+		}
+		next := append(slices.Clip(all), &stateCount{state: state})
+		t.states.CompareAndSwap(known, &next) // then, or if another was faster, count
+	}
 }
+
+func (t *trouble) repeat(attempt int) { t.retries[min(attempt, maxCountedAttempt)].Add(1) }
 
 // end counts a call that was repeated or failed.
 func (t *trouble) end(now, elapsed time.Duration, attempts int, ok bool, reason Reason) {

@@ -28,9 +28,10 @@ type Options struct {
 type Breaker struct {
 	// word is generation<<genShift | flags | state: all that the fast path reads.
 	word  atomic.Uint64
-	cfg   Config // with defaults; read-only. It also keeps word and successes on different cache lines.
+	cfg   *Config // with defaults; read-only, shared by all breakers of a Maker
 	opts  Options
 	epoch time.Time // read-only; times below are monotonic nanoseconds since
+	_     [8]byte   // keeps word, which is read, and successes, which is written, on different cache lines
 
 	successes atomic.Uint64
 	failures  atomic.Uint64 // written under mu
@@ -67,13 +68,31 @@ const (
 
 // New returns a closed breaker, or every fault of cfg joined.
 func New(cfg Config, opts Options) (*Breaker, error) {
+	k, err := NewMaker(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return k.New(opts), nil
+}
+
+// Maker makes breakers that share one configuration: whoever keeps thousands
+// of them keeps it once. It is safe for concurrent use.
+type Maker struct{ cfg Config }
+
+// NewMaker returns a Maker, or every fault of cfg joined.
+func NewMaker(cfg Config) (*Maker, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	b := &Breaker{cfg: cfg.withDefaults(), opts: opts, epoch: time.Now()}
-	b.det.start(&b.cfg)
+	return &Maker{cfg: cfg.withDefaults()}, nil
+}
+
+// New returns a closed breaker.
+func (k *Maker) New(opts Options) *Breaker {
+	b := &Breaker{cfg: &k.cfg, opts: opts, epoch: time.Now()}
+	b.det.start(b.cfg)
 	b.word.Store(1<<genShift | b.flags(Closed, false))
-	return b, nil
+	return b
 }
 
 // Admit asks whether a call may pass now. If it may, the call's end must be

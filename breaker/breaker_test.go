@@ -327,8 +327,8 @@ func TestAZeroPermitIsHarmless(t *testing.T) {
 }
 
 func TestABreakerIsSmall(t *testing.T) {
-	if got := unsafe.Sizeof(Breaker{}); got > 384 {
-		t.Errorf("a breaker takes %d bytes, want at most 384", got)
+	if got := unsafe.Sizeof(Breaker{}); got > 256 {
+		t.Errorf("a breaker takes %d bytes, want at most 256", got)
 	}
 }
 

@@ -6,11 +6,11 @@ import "math"
 type cusum struct {
 	score, limit, climb float64 // in units of one success
 	healthy             float64 // p0, the bound in use
-	designed            float64 // the p0 for which climb and limit were found
 	falseTripEvery      float64
 	last                int64   // when the score was last brought up to date
 	calls, failed       float64 // of the excursion that is not over: not yet learned
-	crossed             bool    // it has reached the limit: never to be learned
+	designed            float32 // the p0 for which climb and limit were found
+	crossed             bool    // the excursion has reached the limit: never to be learned
 	base                baseline
 }
 
@@ -72,10 +72,10 @@ func fading(x float64) float64 {
 // adopt takes p0 for the healthy rate.
 func (c *cusum) adopt(p0 float64) {
 	c.healthy = p0
-	if math.Abs(p0-c.designed) <= redesign*c.designed {
+	if math.Abs(p0-float64(c.designed)) <= redesign*float64(c.designed) {
 		return
 	}
-	c.designed = p0
+	c.designed = float32(p0)
 	climb, limit := design(p0, bad(p0), c.falseTripEvery)
 	was := c.limit
 	c.climb, c.limit = float64(climb), float64(limit)

@@ -4,7 +4,7 @@ package breaker
 // asked only while the breaker is closed, with the breaker's lock held.
 type detector struct {
 	seen   uint64 // the success counter at the last failure
-	run    int    // consecutive failures
+	run    int32  // consecutive failures; Validate bounds what it is compared with
 	halved bool   // the ramp: half the usual evidence is enough
 	slow   bool   // the last crossing was by slow calls
 	window *window
@@ -25,7 +25,7 @@ func (d *detector) start(cfg *Config) {
 func (d *detector) reset(cfg *Config, now int64, successes uint64, halved bool) {
 	d.seen, d.run, d.halved, d.slow = successes, 0, halved, false
 	if halved {
-		d.run = cfg.ConsecutiveFailures / 2
+		d.run = int32(cfg.ConsecutiveFailures / 2) //nolint:gosec // Validate bounds it
 	}
 	if d.window != nil {
 		d.window.clear()
@@ -42,7 +42,7 @@ func (d *detector) failure(cfg *Config, now int64, successes uint64, slow bool) 
 	if n > 0 {
 		d.run = 0
 	}
-	if d.run < cfg.ConsecutiveFailures {
+	if int(d.run) < cfg.ConsecutiveFailures {
 		d.run++
 	}
 	if d.window != nil {
@@ -52,7 +52,7 @@ func (d *detector) failure(cfg *Config, now int64, successes uint64, slow bool) 
 	case Adaptive:
 		return d.cusum.failure(now, n) || d.tooSlow(cfg)
 	case Consecutive:
-		return d.run >= cfg.ConsecutiveFailures || d.tooSlow(cfg)
+		return int(d.run) >= cfg.ConsecutiveFailures || d.tooSlow(cfg)
 	case Rate:
 		return d.window.failureRate(d.minCalls(cfg)) >= cfg.FailureRate || d.tooSlow(cfg)
 	default:

@@ -82,7 +82,7 @@ func (b *Breaker) succeeded(p Permit, latency time.Duration) {
 		}
 		b.probed(now)
 	case Closed:
-		if b.det.window != nil && b.det.success(&b.cfg, now, slow) {
+		if b.det.window != nil && b.det.success(b.cfg, now, slow) {
 			b.crossed(now)
 		}
 	case Open:
@@ -103,7 +103,7 @@ func (b *Breaker) failed(p Permit, latency time.Duration) {
 	case Closed:
 		b.endRamp(now)
 		slow := b.cfg.SlowCall > 0 && latency >= b.cfg.SlowCall
-		if b.det.failure(&b.cfg, now, b.successes.Load(), slow) {
+		if b.det.failure(b.cfg, now, b.successes.Load(), slow) {
 			b.crossed(now)
 		}
 	case Open:

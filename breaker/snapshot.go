@@ -94,7 +94,7 @@ func (b *Breaker) Restore(s Snapshot) error {
 	case from != Closed || was != s.Held:
 		b.close(now, reason, false)
 	default:
-		b.det.reset(&b.cfg, now, b.successes.Load(), false)
+		b.det.reset(b.cfg, now, b.successes.Load(), false)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func (b *Breaker) Acquit() {
 		b.trouble.suspected = false
 	}
 	if b.State() == Closed {
-		b.det.reset(&b.cfg, b.now(), b.successes.Load(), false)
+		b.det.reset(b.cfg, b.now(), b.successes.Load(), false)
 	}
 }
 
@@ -55,7 +55,7 @@ func (b *Breaker) crossed(now int64) {
 	if b.held != NotHeld {
 		return
 	}
-	ev := b.det.evidence(&b.cfg)
+	ev := b.det.evidence(b.cfg)
 	ev.At = b.at(now)
 	if b.opts.OnSuspect == nil {
 		b.open(now, ReasonThreshold, ev)
@@ -118,7 +118,7 @@ func (b *Breaker) probed(now int64) {
 func (b *Breaker) close(now int64, reason string, ramping bool) {
 	from := b.State()
 	b.closedAt = now
-	b.det.reset(&b.cfg, now, b.successes.Load(), ramping)
+	b.det.reset(b.cfg, now, b.successes.Load(), ramping)
 	t := b.inTrouble()
 	t.suspected = false
 	if ramping {

@@ -46,7 +46,7 @@ func Classify(err error) Verdict {
 		return Verdict{}
 	}
 	if code := bareCode(err); code != "" {
-		return ClassifyFields(Fields{SQLState: code})
+		return codeVerdict(code)
 	}
 	var e evidence
 	e.collect(err, false)
@@ -56,7 +56,7 @@ func Classify(err error) Verdict {
 // bareCode returns the SQLSTATE of an error that wraps nothing, as a driver's
 // own error is: nothing else can decide, so that no tree has to be walked.
 func bareCode(err error) string {
-	known, ok := err.(interface{ SQLState() string }) //nolint:errorlint // only the error itself
+	known, ok := err.(interface{ SQLState() string })
 	if !ok || isNilPointer(err) {
 		return ""
 	}

@@ -64,12 +64,7 @@ func ClassifyFields(f Fields) Verdict {
 	if !isSQLState(f.SQLState) {
 		return unknown()
 	}
-	var v Verdict
-	if e := find(f.SQLState); e != nil {
-		v = e.Verdict()
-	} else {
-		v = classVerdict(f.SQLState)
-	}
+	v := codeVerdict(f.SQLState)
 	switch f.SQLState[:2] {
 	case "08":
 		v = refineConnection(v, f)
@@ -94,6 +89,14 @@ func ClassifyFields(f Fields) Verdict {
 		v.Severity, v.Effect, v.Trips = SeverityCritical, EffectUnknown, ScopeDatabase
 	}
 	return v
+}
+
+// codeVerdict is the verdict by the code alone, which must be well formed.
+func codeVerdict(code string) Verdict {
+	if e := find(code); e != nil {
+		return e.Verdict()
+	}
+	return classVerdict(code)
 }
 
 // refineConnection tells the three voices of class 08 apart: this session's

@@ -1,0 +1,76 @@
+package perdure
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/perdure/perdure/breaker"
+)
+
+// refuse returns the error of a call that a breaker did not admit and that has
+// not begun. The error is shared by all such calls until the breaker changes.
+func (c *call) refuse(ctx context.Context, g *gate) error {
+	all := c.o.refused()
+	all.count.Add(1)
+	shared := &all.byDatabase
+	if g != c.m.database {
+		shared = &all.byOwn
+	}
+	r, epoch := shared.Load(), g.epoch.Load()
+	if r == nil || r.epoch != epoch {
+		r = &refusal{epoch: epoch, err: Error{
+			Op:      c.op.Name,
+			Reason:  ReasonBreakerOpen,
+			Hint:    hintRefused(g),
+			RetryAt: g.breaker.NextProbe(),
+			Err:     ErrBreakerOpen,
+			manager: c.m,
+		}}
+		shared.Store(r)
+	}
+	if h := c.m.hooks.Load().CallEnd; h != nil {
+		h(ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: &r.err, CorrelationID: correlationID(ctx)})
+	}
+	return &r.err
+}
+
+// refusals are the shared errors of one operation's refused calls.
+type refusals struct {
+	count      atomic.Uint64 // of calls that never began
+	byDatabase atomic.Pointer[refusal]
+	byOwn      atomic.Pointer[refusal]
+}
+
+// refused returns the operation's refusals, made when first needed.
+func (o *operation) refused() *refusals {
+	if r := o.refusals.Load(); r != nil {
+		return r
+	}
+	o.refusals.CompareAndSwap(nil, new(refusals))
+	return o.refusals.Load()
+}
+
+// rejected returns how many calls a breaker refused before they began.
+func (o *operation) rejected() uint64 {
+	if r := o.refusals.Load(); r != nil {
+		return r.count.Load()
+	}
+	return 0
+}
+
+// refusal is the shared error of refused calls, and the epoch of the gate for
+// which it is true.
+type refusal struct {
+	epoch uint64
+	err   Error
+}
+
+func hintRefused(g *gate) string {
+	switch {
+	case g.breaker.Held() == breaker.HeldOpen:
+		return "the breaker of " + g.name + " is held open: release it"
+	case g.name == databaseName:
+		return "the database does not answer; set policy.park to wait for it instead"
+	}
+	return "the operation fails too often; set policy.park to wait for it instead"
+}
