@@ -2,6 +2,8 @@ package perdurepgx
 
 import (
 	"context"
+	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -18,5 +20,19 @@ func (db *DB) dialOwn(ctx context.Context, limit time.Duration) (*pgconn.PgConn,
 			return nil, err
 		}
 	}
-	return pgconn.ConnectConfig(ctx, &c.Config)
+	// A CancelRequest would end the resolver's own wait for the standbys.
+	var up atomic.Bool
+	dial := c.DialFunc
+	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if up.Load() {
+			return nil, errNoCancel
+		}
+		return dial(ctx, network, addr)
+	}
+	pc, err := pgconn.ConnectConfig(ctx, &c.Config)
+	if err != nil {
+		return nil, err
+	}
+	up.Store(true)
+	return pc, nil
 }

@@ -91,8 +91,7 @@ func unknown(limit time.Duration, why error) answer {
 		evidence += ": " + why.Error()
 	}
 	a := answer{resolution: perdure.Undecided, evidence: evidence}
-	var hinted *hintError
-	if errors.As(why, &hinted) {
+	if hinted, ok := errors.AsType[*hintError](why); ok {
 		a.hint = hinted.hint
 	}
 	return a

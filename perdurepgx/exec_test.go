@@ -15,8 +15,8 @@ import (
 	"github.com/perdure/perdure/internal/faultproxy/faultproxytest"
 	"github.com/perdure/perdure/internal/pgcluster"
 	"github.com/perdure/perdure/internal/pgcluster/pgclustertest"
-	"github.com/perdure/perdure/pgerr"
 	"github.com/perdure/perdure/perdurepgx"
+	"github.com/perdure/perdure/pgerr"
 )
 
 // A lost reply executes an autocommit write twice in a peer, and reports success.
@@ -96,7 +96,7 @@ func TestRefusedStatementsAreRepeated(t *testing.T) {
 			batch.Queue("select flaky()")
 			batch.Queue("select 2")
 			results := b.SendBatch(ctx, batch)
-			defer results.Close() //nolint:errcheck // closed below
+			defer results.Close()
 			if _, err := results.Exec(); err != nil {
 				return err
 			}

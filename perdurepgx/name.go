@@ -45,7 +45,7 @@ func (db *DB) statement(ctx context.Context, sql string) (perdure.Op, bool) {
 
 func (db *DB) named(sql string) *statement {
 	if v, ok := db.names.known.Load(sql); ok {
-		return v.(*statement) //nolint:forcetypeassert,revive // the map holds nothing else
+		return v.(*statement) //nolint:forcetypeassert // the map holds nothing else
 	}
 	s := db.describe(sql)
 	if len(sql) <= maxNameSQL && db.names.count.Load() < maxNamed {
@@ -146,7 +146,7 @@ func clean(s string) string {
 	}
 	b := []byte(s)
 	for i, c := range b {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '.' || c == '_' || c == '-') {
+		if c >= 0x80 || !wordByte(c) && c != '.' && c != '-' {
 			b[i] = '_'
 		}
 	}

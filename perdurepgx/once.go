@@ -89,9 +89,9 @@ type once struct {
 	result     []byte // JSON
 }
 
-// onceTx runs what make returns as InTx does; make is called for each attempt.
+// onceTx runs what work returns as InTx does; work is called for each attempt.
 func (db *DB) onceTx(ctx context.Context, op perdure.Op, key string,
-	make func(o *once) func(ctx context.Context, tx pgx.Tx) error,
+	work func(o *once) func(ctx context.Context, tx pgx.Tx) error,
 ) error {
 	if db.m.InTransaction(ctx) {
 		return errNested
@@ -101,7 +101,7 @@ func (db *DB) onceTx(ctx context.Context, op perdure.Op, key string,
 	err := db.m.Guarded(ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
 		o = &once{key: key}
 		a := attempt{db: db, op: &op, method: Marker, once: o}
-		return a.run(ctx, make(o))
+		return a.run(ctx, work(o))
 	})
 	if err == nil {
 		e := perdure.OutcomeEvent{Op: op.Name, Key: key, Resolution: perdure.Run, Method: Marker.String(), Took: time.Since(began)}

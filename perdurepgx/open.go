@@ -96,7 +96,8 @@ func Open(ctx context.Context, pool *pgxpool.Config, m *perdure.Manager, cfg Con
 // wiredConfig returns the configuration of the pool with the witness in it.
 func (db *DB) wiredConfig() *pgxpool.Config {
 	c := db.base.Copy()
-	before, prepare, acquire, closing := c.BeforeConnect, c.PrepareConn, c.BeforeAcquire, c.BeforeClose
+	before, prepare, closing := c.BeforeConnect, c.PrepareConn, c.BeforeClose
+	acquire := c.BeforeAcquire //nolint:staticcheck // deprecated, and in use all the same
 	c.BeforeConnect = func(ctx context.Context, cc *pgx.ConnConfig) error {
 		if before != nil {
 			if err := before(ctx, cc); err != nil {
@@ -123,7 +124,7 @@ func (db *DB) wiredConfig() *pgxpool.Config {
 			closing(conn)
 		}
 	}
-	c.BeforeAcquire = nil
+	c.BeforeAcquire = nil //nolint:staticcheck // PrepareConn calls it
 	c.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) {
 		if !fresh(conn) {
 			return false, nil

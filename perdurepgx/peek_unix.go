@@ -19,11 +19,12 @@ func readable(conn net.Conn) bool {
 		return true
 	}
 	var waits bool
-	err = rc.Read(func(fd uintptr) bool {
+	// Control, not Read: Read would wait for a reader that is at work, such as
+	// the one that the driver starts behind a slow write and leaves in its read.
+	err = rc.Control(func(fd uintptr) {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		waits = err != syscall.EAGAIN && err != syscall.EWOULDBLOCK && err != syscall.EINTR //nolint:errorlint // a bare errno
-		return true
+		waits = err != syscall.EAGAIN && err != syscall.EWOULDBLOCK && err != syscall.EINTR
 	})
 	return waits || err != nil
 }

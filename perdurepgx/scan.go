@@ -120,8 +120,8 @@ func (t *tokens) dollar() bool {
 		return false
 	}
 	tag := t.s[t.i : end+1]
-	if close := strings.Index(t.s[end+1:], tag); close >= 0 {
-		t.i = end + 1 + close + len(tag)
+	if n := strings.Index(t.s[end+1:], tag); n >= 0 {
+		t.i = end + 1 + n + len(tag)
 	} else {
 		t.i = len(t.s)
 	}

@@ -34,9 +34,11 @@ func fresh(c *pgx.Conn) bool {
 	return false
 }
 
+// readable reports whether something may wait to be read: in the socket, or
+// with the driver's reader, if that is still at work.
 func (w *wire) readable() bool {
 	w.mu.Lock()
-	conn := w.socket
+	conn, ahead := w.socket, w.ahead
 	w.mu.Unlock()
-	return conn == nil || readable(conn)
+	return conn == nil || ahead != nil && ahead.Status() != 0 || readable(conn)
 }

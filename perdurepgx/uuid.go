@@ -15,7 +15,7 @@ func newUUID() uuid {
 	_, _ = rand.Read(u[:]) // never fails
 	ms := uint64(time.Now().UnixMilli())
 	for i := range 6 {
-		u[i] = byte(ms >> (40 - 8*i))
+		u[i] = byte(ms >> (40 - 8*i) & 0xff)
 	}
 	u[6] = u[6]&0x0f | 0x70
 	u[8] = u[8]&0x3f | 0x80

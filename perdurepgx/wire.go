@@ -36,6 +36,7 @@ type wire struct {
 
 	mu      sync.Mutex // guards the fields below
 	socket  net.Conn   // below TLS
+	ahead   readAhead  // the driver's reader; nil if it cannot be asked
 	readErr error      // why reading ended
 	notice  *pgconn.PgError
 
@@ -53,7 +54,7 @@ func wireOf(c *pgconn.PgConn) *wire {
 
 // attach wires w into the configuration of one connection to be made.
 func (w *wire) attach(c *pgx.ConnConfig) {
-	dial, build, notice, pgErr, after := c.DialFunc, c.BuildFrontend, c.OnNotice, c.OnPgError, c.Config.AfterConnect
+	dial, build, notice, pgErr, after := c.DialFunc, c.BuildFrontend, c.OnNotice, c.OnPgError, c.AfterConnect
 	watcher := c.BuildContextWatcherHandler
 	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if w.up.Load() && w.committing.Load() {
@@ -67,6 +68,9 @@ func (w *wire) attach(c *pgx.ConnConfig) {
 		return &rawConn{Conn: conn, w: w}, nil
 	}
 	c.BuildFrontend = func(r io.Reader, out io.Writer) *pgproto3.Frontend {
+		w.mu.Lock()
+		w.ahead, _ = r.(readAhead)
+		w.mu.Unlock()
 		return build(&wireReader{r: r, w: w}, &wireWriter{out: out, w: w})
 	}
 	c.OnNotice = func(pc *pgconn.PgConn, n *pgconn.Notice) {
@@ -82,7 +86,7 @@ func (w *wire) attach(c *pgx.ConnConfig) {
 		}
 		return pgErr == nil || pgErr(pc, e)
 	}
-	c.Config.AfterConnect = func(ctx context.Context, pc *pgconn.PgConn) error {
+	c.AfterConnect = func(ctx context.Context, pc *pgconn.PgConn) error {
 		pc.CustomData()[wireKey] = w
 		if after != nil {
 			if err := after(ctx, pc); err != nil {
@@ -137,6 +141,10 @@ func (w *wire) sawReadError(err error) {
 	}
 	w.mu.Unlock()
 }
+
+// readAhead is what the driver reads from: behind a slow write it reads in the
+// background, and its status is then not zero.
+type readAhead interface{ Status() int32 }
 
 // wireWriter counts above TLS.
 type wireWriter struct {

@@ -221,7 +221,7 @@ func present(t *testing.T, url string) map[int64]int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it only read
+	defer conn.Close(context.WithoutCancel(ctx))
 	rows, err := conn.Query(ctx, "select id, count(*) from ledger group by id")
 	if err != nil {
 		t.Fatal(err)
