@@ -22,7 +22,7 @@ func (c *Chaos) locker(ctx context.Context) {
 		if err := c.deadlock(ctx); err != nil {
 			pause(ctx, 50*time.Millisecond)
 		}
-		pause(ctx, 20*time.Millisecond)
+		pause(ctx, 5*time.Millisecond)
 	}
 }
 
