@@ -195,4 +195,3 @@ func promotions(t *testing.T, method perdurepgx.Outcome, want int) {
 		l.finish(t, replica.URL("postgres"), method == perdurepgx.Token)
 	}
 }
-
