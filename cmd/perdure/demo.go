@@ -71,7 +71,8 @@ func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error
 	if err != nil {
 		return err
 	}
-	ctx, stop, release := interrupts(ctx, a.err)
+	d := newDisplay(a.err)
+	ctx, stop, release := interrupts(ctx, d)
 	defer release()
 	srv, err := f.open(ctx, true)
 	if err != nil {
@@ -79,7 +80,6 @@ func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error
 	}
 	defer func() { err = errors.Join(err, srv.Close()) }()
 	a.say("%s, %s", srv.version, describe(data))
-	d := newDisplay(a.err)
 	defer d.close()
 
 	var r demoReport
@@ -89,7 +89,7 @@ func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error
 			return nil, err
 		}
 		j := job{
-			label: label, run: "demo-" + name, place: p, server: srv, data: data,
+			label: label, place: p, server: srv, data: data,
 			naive: naive, level: level, seed: want.seed, stop: stop, show: d.show,
 		}
 		report, err := j.do(ctx)
@@ -100,22 +100,21 @@ func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error
 		return interruptedError(fmt.Errorf("the run in peace: %w", err), stop)
 	}
 	var broken error
-	if r.Chaos, broken = run("chaos", "under chaos", want.level, false); r.Chaos == nil {
+	r.Chaos, broken = run("chaos", "under chaos", want.level, false)
+	if r.Chaos == nil || interrupted(stop) {
 		return interruptedError(fmt.Errorf("the run under chaos: %w", broken), stop)
 	}
 	if want.naive && broken == nil {
 		// Its errors are what it is here to show.
-		if r.Naive, err = run("naive", "naive", want.level, true); r.Naive == nil {
+		r.Naive, err = run("naive", "naive", want.level, true)
+		if r.Naive == nil || interrupted(stop) {
 			return interruptedError(fmt.Errorf("the naive run: %w", err), stop)
 		}
 	}
 	r.Identical = broken == nil && r.Peace.Intact() && r.Chaos.Intact() && r.Peace.Digest == r.Chaos.Digest
 	r.ChaosMet = want.level != chaos.Severe || r.Chaos.Faults.AtLeast(chaos.SevereMinimum())
 	d.close()
-	if err := a.printDemo(r, srv); err != nil {
-		return err
-	}
-	return interruptedError(r.err(broken), stop)
+	return errors.Join(a.printDemo(r, srv), r.err(broken))
 }
 
 // err is nil if perdure kept its promise.

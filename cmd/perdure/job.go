@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -19,7 +18,6 @@ import (
 // job is one run of the flights pipeline.
 type job struct {
 	label  string // for people
-	run    string // the first part of its keys
 	place  place
 	server *server
 	data   *flights.Data
@@ -143,7 +141,7 @@ func (j job) work(ctx context.Context, addr string, faults func() chaos.Counts, 
 	c := flights.Config{Data: j.data, Runner: runner}
 	p := j.show(j.label, c.Tasks(), func() string { return brief(faults()) })
 	report, err := pipeline.Run(ctx, flights.Pipeline(c), pipeline.Options{
-		Run: j.run, Params: c.Params(), Observe: p.observe, Stop: j.stop,
+		Run: j.place.run, Params: c.Params(), Observe: p.observe, Stop: j.stop,
 	})
 	p.end(err == nil)
 	r.take(report, err)
@@ -196,10 +194,20 @@ func metricsOf(output json.RawMessage) *flights.Metrics {
 
 // interruptedError turns the end of an interrupted run into its exit code.
 func interruptedError(err error, stop <-chan struct{}) error {
+	if !interrupted(stop) {
+		return err
+	}
+	if err == nil {
+		err = errInterrupted
+	}
+	return &exitError{code: exitInterrupted, err: err}
+}
+
+func interrupted(stop <-chan struct{}) bool {
 	select {
 	case <-stop:
-		return &exitError{code: exitInterrupted, hint: "the same command again: what was done stays done", err: fmt.Errorf("interrupted: %w", err)}
+		return true
 	default:
-		return err
+		return false
 	}
 }

@@ -39,6 +39,16 @@ func newDisplay(talk io.Writer) *display {
 	return d
 }
 
+// Write writes above the bars while there are any.
+func (d *display) Write(b []byte) (int, error) {
+	if d.bars != nil {
+		if n, err := d.bars.Write(b); err == nil {
+			return n, nil
+		}
+	}
+	return d.talk.Write(b)
+}
+
 // close waits until the last state of the bars is drawn, and leaves a line
 // between them and what follows.
 func (d *display) close() {

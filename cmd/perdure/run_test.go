@@ -87,7 +87,7 @@ func report(t *testing.T, stdout *bytes.Buffer) runReport {
 // TestWhatWasDoneStaysDone ends runs in every way there is, on a server that is
 // not the program's own, and lets the next one go on.
 func TestWhatWasDoneStaysDone(t *testing.T) {
-	server := pgclustertest.New(t, pgcluster.Config{})
+	server := pgclustertest.New(t, pgcluster.Config{Settings: map[string]string{"deadlock_timeout": "50ms"}})
 	url := pgclustertest.Database(t, server)
 
 	// kill -9, in the middle of loading, while connections are cut.
@@ -139,6 +139,31 @@ func TestWhatWasDoneStaysDone(t *testing.T) {
 	again := report(t, stdout)
 	if again.Digest != whole.Digest || !again.Intact() || again.Remembered != 636 {
 		t.Errorf("again: digest %s, %d remembered, want %s and all 636 effects", again.Digest, again.Remembered, whole.Digest)
+	}
+}
+
+// TestDroppedTablesAreNotTakenForDone: the keys of what was done outlive the
+// tables, and must not hide that these are new and empty.
+func TestDroppedTablesAreNotTakenForDone(t *testing.T) {
+	server := pgclustertest.New(t, pgcluster.Config{})
+	url := pgclustertest.Database(t, server)
+	for i := range 2 {
+		_, stdout, stderr, wait := start(t, url)
+		if code := wait(); code != exitOK {
+			t.Fatalf("run %d exits with %d: %s", i, code, stderr)
+		}
+		r := report(t, stdout)
+		if !r.Intact() || r.Remembered != 0 {
+			t.Errorf("run %d: %d lost, %d remembered, want none", i, r.Lost, r.Remembered)
+		}
+		conn, err := pgx.Connect(t.Context(), url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := conn.Exec(t.Context(), "do $$ begin execute (select format('drop schema %I cascade', min(schemaname)) from pg_tables where tablename = 'flight'); end $$"); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close(t.Context())
 	}
 }
 

@@ -39,7 +39,8 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			ctx, stop, release := interrupts(cmd.Context(), a.err)
+			d := newDisplay(a.err)
+			ctx, stop, release := interrupts(cmd.Context(), d)
 			defer release()
 			srv, err := f.open(ctx, false)
 			if err != nil {
@@ -58,10 +59,9 @@ func (a *app) runCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d := newDisplay(a.err)
 			defer d.close()
 			j := job{
-				label: "flights", run: name, place: p, server: srv, data: data, naive: naive,
+				label: "flights", place: p, server: srv, data: data, naive: naive,
 				level: level, seed: seed, stop: stop, show: d.show,
 			}
 			r, err := j.do(ctx)
@@ -69,7 +69,11 @@ func (a *app) runCommand() *cobra.Command {
 			if r.Tables == nil { // nothing was begun, or nothing can be said
 				return interruptedError(err, stop)
 			}
-			return interruptedError(errors.Join(err, a.printRun(r), r.err(err)), stop)
+			err = interruptedError(errors.Join(err, a.printRun(r), r.err(err)), stop)
+			if e, ok := errors.AsType[*exitError](err); ok && e.code == exitInterrupted && srv.cluster == nil {
+				e.hint = "the same command again: what was done stays done"
+			}
+			return err
 		},
 	}
 	f.add(cmd)

@@ -87,24 +87,36 @@ func (s *server) Close() error {
 type place struct {
 	url    string
 	schema string
-	fresh  bool // is dropped when the run is over
+	fresh  bool   // is dropped when the run is over
+	run    string // name of the run that belongs here
 }
 
 // place makes a place. On a user's server an existing one of that name is used
 // again, unless fresh is set.
 func (s *server) place(ctx context.Context, name string, fresh bool) (place, error) {
+	if s.cluster != nil {
+		p := place{url: s.cluster.URL(name), run: name}
+		return p, execute(ctx, s.cluster.URL("postgres"), "create database "+pgx.Identifier{name}.Sanitize())
+	}
 	p := place{url: s.url, schema: name, fresh: fresh}
-	admin := s.url
 	sql := []string{"create schema if not exists " + pgx.Identifier{name}.Sanitize()}
 	if fresh {
 		sql = append([]string{p.drop()}, sql...)
 	}
-	if s.cluster != nil {
-		p.url, p.schema, p.fresh = s.cluster.URL(name), "", false
-		admin = s.cluster.URL("postgres")
-		sql = []string{"create database " + pgx.Identifier{name}.Sanitize()}
+	if err := execute(ctx, s.url, sql...); err != nil {
+		return place{}, err
 	}
-	return p, execute(ctx, admin, sql...)
+	conn, err := p.connect(ctx)
+	if err != nil {
+		return place{}, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it only read
+	// Keys outlive the tables. A schema that was dropped and made again has
+	// another oid, so that what was done in the old one is not taken for done.
+	var oid uint32
+	err = conn.QueryRow(ctx, "select oid from pg_namespace where nspname = $1", name).Scan(&oid)
+	p.run = fmt.Sprintf("%s-%d", name, oid)
+	return p, err
 }
 
 func (p place) drop() string {
@@ -116,7 +128,10 @@ func (p place) remove(ctx context.Context) error {
 	if !p.fresh {
 		return nil
 	}
-	return execute(ctx, p.url, p.drop())
+	// Its keys go too: nobody can ask for them again.
+	forget := "do $$ begin if to_regclass('perdure.outcome') is not null then " +
+		"delete from perdure.outcome where starts_with(key, '" + p.run + "/'); end if; end $$"
+	return execute(ctx, p.url, p.drop(), forget)
 }
 
 func execute(ctx context.Context, url string, sql ...string) error {

@@ -74,9 +74,9 @@ func (a *app) printRun(r runReport) error {
 	if r.Model == nil {
 		return nil
 	}
-	cal := grid{numeric: true, rows: [][]string{{""}, {"calibration: flights", "predicted", "late"}}}
-	for _, b := range r.Model.Calibration {
-		cal.rows = append(cal.rows, []string{thousands(int64(b.Rows)), percent(b.Predicted), percent(b.Observed)})
+	cal := grid{numeric: true, rows: [][]string{{""}, {"calibration", "flights", "predicted", "late"}}}
+	for i, b := range r.Model.Calibration {
+		cal.rows = append(cal.rows, []string{fmt.Sprintf("  tenth %d", i+1), thousands(int64(b.Rows)), percent(b.Predicted), percent(b.Observed)})
 	}
 	return cal.write(a.out)
 }

@@ -22,7 +22,7 @@ func (c *Chaos) locker(ctx context.Context) {
 		if err := c.deadlock(ctx); err != nil {
 			pause(ctx, 50*time.Millisecond)
 		}
-		pause(ctx, 20*time.Millisecond)
+		pause(ctx, 5*time.Millisecond)
 	}
 }
 
@@ -38,6 +38,10 @@ func (c *Chaos) deadlock(ctx context.Context) error {
 		defer stop()
 		_ = conn.Close(closing) // the server may be gone: then so is the session
 	}()
+	// Long enough that the server finds the deadlock first.
+	if _, err := conn.Exec(ctx, "select set_config('lock_timeout', (400 + 2 * setting::int)::text, false) from pg_settings where name = 'deadlock_timeout'"); err != nil {
+		return err
+	}
 	// On a server where this user may not set it, the victim is either of the two.
 	_, _ = conn.Exec(ctx, "set deadlock_timeout = '30s'")
 	for ctx.Err() == nil {
@@ -58,9 +62,6 @@ func (c *Chaos) round(ctx context.Context, conn *pgx.Conn) (bool, error) {
 		return false, err
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // never a commit: it locks and changes nothing
-	if _, err := tx.Exec(ctx, "set local lock_timeout = '400ms'"); err != nil {
-		return false, err
-	}
 	tag, err := tx.Exec(ctx, c.cfg.Locks[0])
 	if err != nil || tag.RowsAffected() == 0 {
 		return false, err

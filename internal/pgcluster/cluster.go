@@ -107,7 +107,7 @@ func prepare(ctx context.Context, cfg Config) (*Cluster, error) {
 func makeRoot(parent string, who account) (string, error) {
 	if parent == "" {
 		parent = os.TempDir()
-		if len(parent) > 60 {
+		if len(parent) > 60 || !who.enters(parent) {
 			parent = "/tmp"
 		}
 	}
@@ -180,6 +180,7 @@ func (c *Cluster) write(name, text string) error {
 func (c *Cluster) tool(ctx context.Context, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(c.bin, name), args...) //nolint:gosec // the binary that was found
 	cmd.Dir = c.root
+	cmd.Env = environ()
 	cmd.SysProcAttr = c.account.attributes()
 	cmd.WaitDelay = settle // a child of the tool may hold its output open
 	if out, err := cmd.CombinedOutput(); err != nil {

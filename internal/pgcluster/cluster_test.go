@@ -185,3 +185,19 @@ func TestStartStopStart(t *testing.T) {
 	}
 	wantRows(t, c, 1)
 }
+
+// TestTheEnvironmentOfAClientDoesNotMoveTheServer: PGPORT and a closed TMPDIR
+// are what users have.
+func TestTheEnvironmentOfAClientDoesNotMoveTheServer(t *testing.T) {
+	t.Setenv("PGPORT", "")
+	t.Setenv("PGDATA", "/nonexistent")
+	closed := t.TempDir()
+	if err := os.Chmod(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", closed)
+	c := pgclustertest.New(t, pgcluster.Config{})
+	if !c.Running() {
+		t.Error("the server does not run")
+	}
+}

@@ -111,6 +111,7 @@ func (c *Cluster) launch(ctx context.Context) error {
 	// No context: the server lives until it is stopped.
 	cmd := exec.Command(filepath.Join(c.bin, "postgres"), "-D", c.data()) //nolint:gosec,noctx // the binary that was found
 	cmd.Dir = c.root
+	cmd.Env = environ()
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = c.account.attributes()
 	if err := cmd.Start(); err != nil {

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 )
 
@@ -33,6 +36,31 @@ func serverAccount() (account, error) {
 		return account{&syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 	}
 	return account{}, errors.New("running as root, and there is no user postgres or nobody to run the server as")
+}
+
+// enters reports whether the account can get to what is below dir: a private TMPDIR of root's is
+// closed to the server.
+func (a account) enters(dir string) bool {
+	if a.credential == nil {
+		return true
+	}
+	dir, err := filepath.Abs(dir)
+	for ; err == nil; dir = filepath.Dir(dir) {
+		var info os.FileInfo
+		if info, err = os.Stat(dir); err == nil && info.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		if dir == filepath.Dir(dir) {
+			return err == nil
+		}
+	}
+	return false
+}
+
+// environ is our environment without what libpq and the server's programs take from it: a PGPORT
+// that is meant for a client must not move the server.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool { return strings.HasPrefix(kv, "PG") })
 }
 
 // attributes makes a process that runs as the account and in a session of its own, so that
