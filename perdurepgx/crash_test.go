@@ -31,6 +31,9 @@ func meanwhile(t *testing.T, c *pgcluster.Cluster, r faultproxy.Rule, do func())
 	var proxy *faultproxy.Proxy
 	cfg.OnFault = func(faultproxy.Fault) {
 		proxy.Refuse(true)
+		if r.Action == faultproxy.Notify {
+			proxy.CutAll(faultproxy.RST) // only now, so that nobody can ask before do
+		}
 		do()
 		proxy.Refuse(false)
 	}
@@ -129,7 +132,7 @@ func TestP14SafeToRetryIsNoEvidence(t *testing.T) {
 func TestTokenIsExactAcrossARestart(t *testing.T) {
 	t.Parallel()
 	c := pgclustertest.New(t, pgcluster.Config{})
-	rule := faultproxy.Rule{Match: faultproxy.Match{Message: faultproxy.CommandComplete, Text: faultproxy.Is("COMMIT")}, Action: faultproxy.RST}
+	rule := faultproxy.Rule{Match: faultproxy.Match{Message: faultproxy.CommandComplete, Text: faultproxy.Is("COMMIT")}}
 	url := meanwhile(t, c, rule, func() {
 		if err := errors.Join(c.Stop(t.Context(), pgcluster.Fast), c.Start(t.Context())); err != nil {
 			t.Error(err)
@@ -149,7 +152,7 @@ func TestTokenSaysUnknownAfterACrash(t *testing.T) {
 	t.Parallel()
 	for _, method := range []perdurepgx.Outcome{perdurepgx.Token, perdurepgx.Marker} {
 		c := pgclustertest.New(t, pgcluster.Config{})
-		rule := faultproxy.Rule{Match: faultproxy.Match{Message: faultproxy.CommandComplete, Text: faultproxy.Is("COMMIT")}, Action: faultproxy.RST, Skip: 1}
+		rule := faultproxy.Rule{Match: faultproxy.Match{Message: faultproxy.CommandComplete, Text: faultproxy.Is("COMMIT")}, Skip: 1}
 		url := meanwhile(t, c, rule, func() {
 			if err := errors.Join(c.Kill(), c.Start(t.Context())); err != nil {
 				t.Error(err)
@@ -271,5 +274,40 @@ func TestDemotedPrimaryIsLeft(t *testing.T) {
 	b.check = check
 	if n := b.count(t, "t"); n != 2 {
 		t.Errorf("%d rows on the promoted server, want 2", n)
+	}
+}
+
+// When the database's breaker opens, no connection of before is used again.
+func TestPoolIsDrainedWhenTheDatabaseIsDown(t *testing.T) {
+	t.Parallel()
+	c := pgclustertest.New(t, pgcluster.Config{})
+	b := openAt(t, c.URL("postgres"), "", patient(), perdurepgx.Config{}, func(p *pgxpool.Config) { p.MaxConns = 2 })
+	pid := func() (n int) {
+		if err := b.QueryRow(t.Context(), "select pg_backend_pid()").Scan(&n); err != nil {
+			t.Error(err)
+		}
+		return n
+	}
+	before := pid()
+	down := b.m.DatabaseUp()
+	if err := c.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	b.m.Suspect("the test froze it")
+	for {
+		if now := b.m.DatabaseUp(); now != down {
+			break // it opened
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal("the breaker did not open")
+		default:
+		}
+	}
+	if err := c.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	if after := pid(); after == before {
+		t.Errorf("backend %d is still in use, want a new one", after)
 	}
 }
