@@ -27,6 +27,19 @@ type row struct {
 	resolved perdure.Resolution // of its commit, if it was in doubt
 }
 
+// span is a piece of time.
+type span struct{ from, to time.Time }
+
+// reachable returns how much of s is left after the last of downs in it.
+func (s span) reachable(downs []span) time.Duration {
+	for _, d := range downs {
+		if d.from.Before(s.to) && d.to.After(s.from) {
+			s.from = d.to
+		}
+	}
+	return max(s.to.Sub(s.from), 0)
+}
+
 // ledger is work without end: each piece inserts one row into a table that
 // does not mind doubles.
 type ledger struct {
@@ -40,10 +53,10 @@ type ledger struct {
 	mu       sync.Mutex // guards the fields below
 	rows     map[int64]row
 	doubts   map[int64]perdure.Resolution
-	took     []time.Duration
+	doubted  []span // from the doubt to the answer
+	downs    []span // while no server could be reached
 	counts   map[perdure.Resolution]int
 	failedAt time.Time // when the old primary was gone
-	upAt     time.Time // when a server could be reached again
 }
 
 var opWork = perdure.Op{Name: "torture.work"} //nolint:gochecknoglobals // an Op is declared once
@@ -91,11 +104,8 @@ func (l *ledger) saw(_ context.Context, e perdure.OutcomeEvent) {
 	defer l.mu.Unlock()
 	l.doubts[id] = e.Resolution
 	l.counts[e.Resolution]++
-	took := e.Took
-	if began := time.Now().Add(-took); l.upAt.After(began) {
-		took = time.Since(l.upAt)
-	}
-	l.took = append(l.took, took)
+	now := time.Now()
+	l.doubted = append(l.doubted, span{now.Add(-e.Took), now})
 }
 
 func (l *ledger) start(t *testing.T, _ string) {
@@ -147,10 +157,11 @@ func (l *ledger) failover() {
 	l.failedAt = time.Now()
 }
 
-func (l *ledger) reachable() {
+// down says that no server could be reached from from until now.
+func (l *ledger) down(from time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.upAt = time.Now()
+	l.downs = append(l.downs, span{from, time.Now()})
 }
 
 // finish stops the work, compares what was said with what is there, and prints it.
@@ -200,10 +211,14 @@ func (l *ledger) finish(t *testing.T, url string, mayBeUnknown bool) {
 	for id, n := range there {
 		t.Errorf("row %d, which nobody wrote, is there %d times", id, n)
 	}
-	slices.Sort(l.took)
+	took := make([]time.Duration, len(l.doubted))
+	for i, d := range l.doubted {
+		took[i] = d.reachable(l.downs)
+	}
+	slices.Sort(took)
 	p99 := time.Duration(0)
-	if len(l.took) > 0 {
-		p99 = l.took[len(l.took)*99/100]
+	if len(took) > 0 {
+		p99 = took[len(took)*99/100]
 	}
 	t.Logf("%6d transactions, %d failed; in doubt: %d committed, %d aborted, %d unknown; resolved in %v at p99",
 		len(l.rows), failed, l.counts[perdure.Committed], l.counts[perdure.Aborted], l.counts[perdure.Undecided], p99.Round(time.Microsecond))

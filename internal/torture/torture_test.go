@@ -144,12 +144,14 @@ func kills(t *testing.T, method perdurepgx.Outcome, want int) {
 				t.Logf("backend %d was gone: %v", pid, err)
 			}
 		} else {
+			began := time.Now()
 			if err := c.Kill(); err != nil {
 				t.Error(err)
 			}
 			if err := c.Start(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			l.down(began)
 		}
 		rule.Remove()
 	}
@@ -178,6 +180,7 @@ func promotions(t *testing.T, method perdurepgx.Outcome, want int) {
 		}
 		l.progress(t)
 		l.progress(t)
+		began := time.Now()
 		proxy.Refuse(true)
 		proxy.CutAll(faultproxy.RST)
 		if err := primary.Kill(); err != nil {
@@ -188,8 +191,8 @@ func promotions(t *testing.T, method perdurepgx.Outcome, want int) {
 			t.Fatal(err)
 		}
 		proxy.SetTarget(replica.Addr())
-		l.reachable()
 		proxy.Refuse(false)
+		l.down(began)
 		l.progress(t)
 		l.progress(t)
 		l.finish(t, replica.URL("postgres"), method == perdurepgx.Token)
