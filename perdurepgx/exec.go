@@ -41,7 +41,7 @@ func (db *DB) Exec(ctx context.Context, sql string, args ...any) (pgconn.Command
 func (db *DB) judge(ctx context.Context, conn *pgx.Conn, w *wire, unsent, plain bool, err error) (perdure.Judgement, error) {
 	e, answered := errors.AsType[*pgconn.PgError](err)
 	if answered && !isNotice(e) {
-		v := db.verdict(err)
+		v := db.readOnly(db.verdict(err), false)
 		err = withCause(ctx, err)
 		if refused(e) && plain && v.Effect == pgerr.EffectNone {
 			return safe(v), err

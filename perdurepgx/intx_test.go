@@ -126,9 +126,13 @@ func TestTransactionIsUsedAsMeant(t *testing.T) {
 	if _, err := kept.Exec(ctx, "insert into t values (9)"); !errors.Is(err, pgx.ErrTxClosed) {
 		t.Errorf("a Tx that was kept: Exec = %v, want pgx.ErrTxClosed", err)
 	}
-	err := b.InTx(ctx, perdure.Op{Name: "test.read", ReadOnly: true}, pgx.TxOptions{}, insert(1))
-	if !isState(err, "25006") {
-		t.Errorf("InTx of a ReadOnly op that writes = %v, want 25006", err)
+	attempts := 0
+	err := b.InTx(ctx, perdure.Op{Name: "test.read", ReadOnly: true}, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
+		attempts++
+		return insert(1)(ctx, tx)
+	})
+	if !isState(err, "25006") || attempts != 1 {
+		t.Errorf("InTx of a ReadOnly op that writes = %v after %d attempts, want 25006 after one", err, attempts)
 	}
 	if n := b.count(t, "t"); n != 0 {
 		t.Errorf("%d rows, want none", n)

@@ -76,6 +76,21 @@ func (db *DB) lost(ctx context.Context, w *wire, err error) (pgerr.Verdict, erro
 	return v, err
 }
 
+// readOnly judges a write that was refused because its session or transaction
+// is read-only. If that was wished for, no repeat helps, and it says nothing
+// about the server. If not, the server may have been demoted: the prober finds
+// out at once, and drains the pool if it is so.
+func (db *DB) readOnly(v pgerr.Verdict, wished bool) pgerr.Verdict {
+	switch {
+	case v.Category != pgerr.CategoryReadOnly:
+	case wished:
+		v.Retry, v.Trips = pgerr.RetryNever, pgerr.ScopeNone
+	default:
+		db.m.Suspect("a write was refused as read-only")
+	}
+	return v
+}
+
 // endedError is the error of a statement that was stopped because its context
 // ended: the server says 57014, the caller looks for the cause.
 type endedError struct {

@@ -57,8 +57,11 @@ func TestPlainRole(t *testing.T) {
 			t.Errorf("Once = %v", err)
 		}
 	}
-	if n, err := plain.Forget(t.Context(), "k"); n != 1 || err != nil {
-		t.Errorf("Forget = %d, %v, want 1", n, err)
+	if _, err := plain.Forget(t.Context(), "k"); !isState(err, "42501") {
+		t.Errorf("Forget by a plain role = %v, want 42501", err)
+	}
+	if n, err := admin.Forget(t.Context(), "k"); n != 1 || err != nil {
+		t.Errorf("Forget by the owner = %d, %v, want 1", n, err)
 	}
 	admin.exec(t, "revoke usage on schema perdure from public")
 	if err := plain.InTx(t.Context(), opLoad, pgx.TxOptions{}, insert(99)); err != nil || plain.Outcome() != perdurepgx.Token {

@@ -27,8 +27,9 @@ const hintMigrate = "create perdure's table with db.Migrate, as a role that may 
 // processes at the same time and does nothing if the schema is up to date.
 //
 // The functions are SECURITY DEFINER and may be used by every role of the
-// database; revoke usage on the schema from public to narrow that. Where the
-// schema is up to date, any role may call Migrate.
+// database, except perdure.forget, which is its owner's; revoke usage on the
+// schema from public to narrow that. Where the schema is up to date, any role
+// may call Migrate.
 func (db *DB) Migrate(ctx context.Context) error {
 	op := perdure.Op{Name: "perdure.migrate", Idempotent: true}
 	err := db.inTx(ctx, op, pgx.TxOptions{}, Token, func(ctx context.Context, tx pgx.Tx) error {
@@ -75,7 +76,8 @@ func migrate(ctx context.Context, tx pgx.Tx) error {
 }
 
 // Forget deletes the keys of [Once], so that their work may be done again. It
-// returns how many there were.
+// returns how many there were. It is for the role that ran [DB.Migrate]; to let
+// another do it, grant execute on function perdure.forget.
 func (db *DB) Forget(ctx context.Context, keys ...string) (int64, error) {
 	if len(keys) == 0 {
 		return 0, nil

@@ -107,4 +107,7 @@ begin
 	return n;
 end $$;
 
+-- Every role of the database may do its own work exactly once. That the work of
+-- another be done again is for the owner to allow.
+revoke execute on function perdure.forget(text[]) from public;
 grant usage on schema perdure to public;

@@ -218,6 +218,7 @@ func (a *attempt) failed(ctx context.Context, err error) (perdure.Judgement, err
 		v, err = a.db.lost(ctx, a.w, err)
 	}
 	a.rollback(ctx)
+	v = a.db.readOnly(v, a.readOnly())
 	if ended {
 		return perdure.Judgement{Verdict: v, Repeat: perdure.RepeatByOp, Hint: "do not send COMMIT or ROLLBACK as a statement"}, err
 	}
