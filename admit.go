@@ -3,6 +3,7 @@ package perdure
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/perdure/perdure/breaker"
@@ -45,18 +46,28 @@ func (m *Manager) admit(o *operation) (permit, *gate) {
 
 type permitKey struct{ m *Manager }
 
+// outer is an attempt that holds one of the few permits of a database's breaker
+// that is half-open or in its ramp.
+type outer struct{ ended atomic.Bool }
+
 // holdsPermit reports whether ctx belongs to an attempt that holds the
 // database's permit already, or to an open transaction: work inside must not
 // ask for a second one, which a half-open breaker would not have.
 func (m *Manager) holdsPermit(ctx context.Context) bool {
-	return ctx.Value(permitKey{m}) != nil || m.InTransaction(ctx)
+	if o, ok := ctx.Value(permitKey{m}).(*outer); ok && !o.ended.Load() && m.database.breaker.State() != breaker.Open {
+		return true
+	}
+	return m.InTransaction(ctx)
 }
 
 // admit gets a permit for the next attempt, and parks until there is one if
 // the policy allows.
 func (c *call) admit(ctx context.Context) (permit, error) {
-	if c.m.closing.Load() {
+	switch {
+	case c.m.closing.Load():
 		return permit{}, c.stopped(ctx, ErrClosed)
+	case ctx.Err() != nil:
+		return permit{}, c.stopped(ctx, context.Cause(ctx))
 	}
 	p, refused := c.m.admit(c.o)
 	for refused != nil {
@@ -135,7 +146,7 @@ func (c *call) park(ctx context.Context, g *gate) (breaker.Permit, error) {
 
 // refused gives up because g did not admit the call (any longer).
 func (c *call) refused(ctx context.Context, g *gate, hint string) error {
-	if c.attempts == 0 && c.parked == 0 {
+	if c.attempts == 0 && c.parked == 0 && hint == "" {
 		return c.refuse(ctx, g)
 	}
 	if hint == "" {

@@ -133,6 +133,8 @@ type call struct {
 	parked   time.Duration
 	id       string // the correlation ID, made when first needed
 	last     error  // of the last attempt
+	inner    bool   // last is an error of this Manager: an inner call gave up
+	stopping bool   // last tells that the caller's context ended
 	verdict  pgerr.Verdict
 }
 
@@ -167,7 +169,9 @@ func (c *call) attempt(ctx context.Context, b body, permit permit) (j Judgement,
 	c.attempts++
 	own := ctx
 	if permit.limited {
-		own = context.WithValue(own, permitKey{c.m}, true)
+		held := new(outer)
+		defer held.ended.Store(true)
+		own = context.WithValue(own, permitKey{c.m}, held)
 	}
 	if c.p.AttemptTimeout > 0 {
 		var cancel context.CancelFunc
@@ -209,15 +213,21 @@ func (c *call) repeat(ctx context.Context, b body, permit permit, j Judgement, e
 func (c *call) judge(ctx context.Context, j Judgement, err error, took time.Duration, timedOut bool) (after time.Duration) {
 	v := j.Verdict
 	if v == (pgerr.Verdict{}) {
-		v, after = c.m.classify(err)
+		v = c.m.Classify(err)
 	}
+	if mark := markOf(err); mark != nil {
+		after = mark.after
+	}
+	c.inner, c.stopping = false, false
 	if inner := c.m.own(err); inner != nil {
 		// The innermost guard has repeated and reported: nothing is left to do.
+		c.inner = true
 		v = inner.Verdict
 		v.Retry, v.Trips = pgerr.RetryNever, pgerr.ScopeNone
-	} else if ended := ctx.Err(); ended != nil && interrupted(v) {
+	} else if ended := ctx.Err(); ended != nil && interrupted(v, err, ended) {
+		c.stopping = true
 		v = c.interruption(v, ended, took)
-	} else if timedOut && interrupted(v) {
+	} else if timedOut && interrupted(v, err, context.DeadlineExceeded) {
 		v.Category, v.Severity, v.Retry, v.Trips = pgerr.CategoryTimeout, pgerr.SeverityMedium, pgerr.RetryStatement, pgerr.ScopeOperation
 	}
 	c.last, c.verdict = err, v
@@ -227,15 +237,23 @@ func (c *call) judge(ctx context.Context, j Judgement, err error, took time.Dura
 // own returns the error of m that err is or wraps, or nil. What other Managers
 // made of it on the way does not matter.
 func (m *Manager) own(err error) *Error {
-	for wraps(err) {
-		e, ok := errors.AsType[*Error](err)
-		if !ok {
-			return nil
-		}
-		if e.manager == m {
+	for err != nil {
+		if e, ok := err.(*Error); ok && e.manager == m { //nolint:errorlint // this is the unwrapping loop
 			return e
 		}
-		err = e.Err
+		switch w := err.(type) { //nolint:errorlint // this is the unwrapping loop
+		case interface{ Unwrap() error }:
+			err = w.Unwrap()
+		case interface{ Unwrap() []error }:
+			for _, part := range w.Unwrap() {
+				if e := m.own(part); e != nil {
+					return e
+				}
+			}
+			return nil
+		default:
+			return nil
+		}
 	}
 	return nil
 }
@@ -250,10 +268,20 @@ func wraps(err error) bool {
 	return false
 }
 
-// interrupted reports whether the end of a context may be what the verdict
-// tells of: it carries no SQLSTATE, or that of a cancelled statement.
-func interrupted(v pgerr.Verdict) bool {
-	return v.SQLState == "" || v.SQLState == sqlStateQueryCanceled
+// interrupted reports whether the end of a context is what the verdict tells
+// of. A cancel may look like anything but an answer of the server, for drivers
+// hang up. A deadline is a timeout or a cancelled statement; a connection that
+// could not be had in time stays evidence for the database.
+func interrupted(v pgerr.Verdict, err, ended error) bool {
+	switch {
+	case v.SQLState != "":
+		return v.SQLState == sqlStateQueryCanceled
+	case errors.Is(ended, context.Canceled):
+		return true
+	case v.Category == pgerr.CategoryUnknown:
+		return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	}
+	return v.Category == pgerr.CategoryTimeout || v.Category == pgerr.CategoryCanceled
 }
 
 const sqlStateQueryCanceled = "57014"
@@ -277,6 +305,10 @@ func (c *call) interruption(v pgerr.Verdict, ended error, took time.Duration) pg
 // names as a failure. For the other one, an answer of the server is a success,
 // and anything else says nothing.
 func (c *call) evidence(p permit, took time.Duration) {
+	if c.inner { // whoever gave up inside has reported it
+		p.ignore()
+		return
+	}
 	answered := c.verdict.SQLState != "" && c.verdict.Category != pgerr.CategoryCanceled
 	switch c.verdict.Trips {
 	case pgerr.ScopeDatabase:
@@ -312,14 +344,16 @@ func (c *call) may(ctx context.Context, j Judgement) Reason {
 	switch {
 	case j.Reason != reasonNone:
 		return j.Reason
-	case ctx.Err() != nil:
+	case c.stopping:
 		return ReasonCanceled
 	case v.Retry == pgerr.RetryNever && !c.provenIdempotent(v), j.Repeat == RepeatNever, !c.p.allows(v.Category):
 		return ReasonNotRetryable
+	case c.m.InTransaction(ctx):
+		return ReasonNotRetryable // untouched: the transaction is repeated as a whole
+	case ctx.Err() != nil, c.m.closing.Load():
+		return ReasonCanceled
 	case j.Repeat != RepeatSafe && !c.op.repeatable():
 		return ReasonNotIdempotent
-	case c.m.InTransaction(ctx), c.m.closing.Load():
-		return ReasonNotRetryable
 	}
 	return reasonNone
 }

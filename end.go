@@ -22,6 +22,9 @@ func (c *call) succeed(ctx context.Context, p permit, took time.Duration) error 
 	c.m.slow.successes.Add(1)
 	p.success(took)
 	elapsed := c.at - c.start
+	if c.id == "" {
+		c.id = CorrelationID(ctx)
+	}
 	if c.attempts == 1 && c.parked == 0 {
 		c.o.stats.first.add(took)
 	} else {
@@ -143,23 +146,24 @@ func (c *call) correlation(ctx context.Context) string {
 	return c.id
 }
 
-// classify returns the verdict of err, and how long its maker wants to wait.
-func (m *Manager) classify(err error) (pgerr.Verdict, time.Duration) {
+// Classify returns the verdict of err: by Config.Classify, by the marks of
+// Transient and RetryAfter, then by package pgerr.
+func (m *Manager) Classify(err error) pgerr.Verdict {
 	if m.cfg.Classify != nil {
 		if v, ok := m.cfg.Classify(err); ok {
-			return v, 0
+			return v
 		}
 	}
-	if mark := markOf(err); mark != nil {
+	if markOf(err) != nil {
 		return pgerr.Verdict{
 			Category: pgerr.CategoryTransient,
 			Severity: pgerr.SeverityLow,
 			Retry:    pgerr.RetryStatement,
 			Effect:   pgerr.EffectUnknown,
 			Trips:    pgerr.ScopeOperation,
-		}, mark.after
+		}
 	}
-	return pgerr.Classify(err), 0
+	return pgerr.Classify(err)
 }
 
 // markOf returns the mark that fn put on err, or nil.

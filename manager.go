@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/breaker"
-	"github.com/perdure/perdure/pgerr"
 )
 
 // Manager guards one database: it admits calls, repeats what may be repeated,
@@ -62,6 +61,7 @@ func New(cfg Config) (*Manager, error) {
 	close(m.up)
 	m.hooks.Store(&m.cfg.Hooks)
 	m.prober.m = m
+	m.prober.attached = make(chan struct{})
 	m.budget.cfg = m.cfg.Budget.withDefaults()
 	m.budget.counts = m.calls
 	maker, err := breaker.NewMaker(m.cfg.Database)
@@ -156,13 +156,6 @@ func (m *Manager) Breaker(name string) *breaker.Breaker {
 		return o.gate.breaker
 	}
 	return nil
-}
-
-// Classify returns the verdict of err: by Config.Classify, by the marks of
-// Transient and RetryAfter, then by package pgerr.
-func (m *Manager) Classify(err error) pgerr.Verdict {
-	v, _ := m.classify(err)
-	return v
 }
 
 // Close stops admission, releases every parked call (it returns ErrClosed) and

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/breaker"
+	"github.com/perdure/perdure/pgerr"
 )
 
 // Probe asks the database whether it can serve: nil means that it can. It gets
@@ -43,6 +44,8 @@ var errNoProbe = errors.New("no probe is attached")
 type prober struct {
 	m *Manager
 
+	attached chan struct{} // closed when there is a probe
+
 	mu       sync.Mutex // guards the fields below
 	probe    Probe
 	running  bool
@@ -66,6 +69,7 @@ func (m *Manager) SetProbe(p Probe) error {
 		return errors.New("perdure: the Manager has a probe already: one Manager guards one database")
 	}
 	r.probe = p
+	close(r.attached)
 	return nil
 }
 
@@ -100,8 +104,6 @@ func (r *prober) ask(why string, misses int, answer *<-chan struct{}) {
 			r.answered = make(chan struct{})
 		}
 		*answer = r.answered
-	} else if r.lastGood > 0 && r.m.now()-r.lastGood < probeQuiet {
-		return
 	}
 	if r.asked == "" {
 		r.asked, r.misses = why, misses
@@ -186,6 +188,15 @@ func (r *prober) stop() {
 // refusal comes at once, so the tries are spread a little; a try that ran into
 // its timeout has waited enough.
 func (r *prober) confirm(ctx context.Context, why string, misses int) {
+	r.mu.Lock()
+	quiet := probeQuiet - (r.m.now() - r.lastGood)
+	if r.lastGood == 0 {
+		quiet = 0
+	}
+	r.mu.Unlock()
+	if !pause(ctx, quiet) {
+		return
+	}
 	var err error
 	for try := misses; try < probeTries; try++ {
 		begun := r.m.now()
@@ -219,11 +230,18 @@ func (r *prober) reopen(ctx context.Context) {
 			b.HalfOpen()
 			return
 		case errors.Is(err, errNoProbe):
-			if !pause(ctx, time.Until(b.NextProbe())) {
+			timer := time.NewTimer(max(time.Until(b.NextProbe()), 0))
+			select {
+			case <-timer.C:
+				b.HalfOpen()
+				return
+			case <-r.attached: // a probe decides instead of time
+				timer.Stop()
+				continue
+			case <-ctx.Done():
+				timer.Stop()
 				return
 			}
-			b.HalfOpen()
-			return
 		}
 		r.m.database.epoch.Add(1)                             // the time of the next probe has changed
 		if !pause(ctx, probeInterval+rand.N(probeInterval)) { //nolint:gosec // jitter is no secret
@@ -246,7 +264,11 @@ func (r *prober) prove(ctx context.Context) {
 		b.ProbeSucceeded()
 		pause(ctx, provingPause)
 	case errors.Is(err, errNoProbe):
-		wait(ctx, changed)
+		select {
+		case <-changed:
+		case <-r.attached:
+		case <-ctx.Done():
+		}
 	case ctx.Err() == nil:
 		b.Trip(breaker.ReasonProbe)
 	}
@@ -263,6 +285,9 @@ func (r *prober) try(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	err := probe(ctx)
+	if err != nil && r.m.answered(err) {
+		err = nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.lastErr = err
@@ -270,6 +295,13 @@ func (r *prober) try(ctx context.Context) error {
 		r.lastGood = max(r.m.now(), 1)
 	}
 	return err
+}
+
+// answered reports whether a probe's error is an answer of a database that is
+// there: no slot was free, or the password is wrong. That neither opens nor drains.
+func (m *Manager) answered(err error) bool {
+	v := m.Classify(err)
+	return v.SQLState != "" && v.Trips != pgerr.ScopeDatabase
 }
 
 // down asks the prober and waits for its answer. It reports whether the

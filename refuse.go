@@ -31,6 +31,11 @@ func (c *call) refuse(ctx context.Context, g *gate) error {
 	if h := c.m.hooks.Load().CallEnd; h != nil {
 		h(ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: &r.err, CorrelationID: correlationID(ctx)})
 	}
+	if c.o == c.m.other { // the names that share it do not share an error
+		e := r.err
+		e.Op = c.op.Name
+		return &e
+	}
 	return &r.err
 }
 

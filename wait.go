@@ -11,10 +11,14 @@ import (
 // wait waits as long as it takes before the next attempt, and reports why
 // there is none; reasonNone if there is.
 func (c *call) wait(ctx context.Context, after time.Duration) Reason {
-	if c.verdict.Trips == pgerr.ScopeDatabase && c.p.Park > c.parked && c.m.prober.down(ctx) {
-		// The database is away: the attempt was lost with it and is not counted. Admission parks the call.
+	if c.lostToOutage(ctx) {
+		// The attempt was lost with the database and is not counted. Admission parks the call. Work that
+		// kills the server itself loses every attempt so: such attempts are paced and few.
 		c.free++
-		return reasonNone
+		if c.free == 1 {
+			return reasonNone
+		}
+		return c.sleep(ctx, c.p.Backoff.Delay(c.free-1, rand.Uint64())) //nolint:gosec // jitter is no secret
 	}
 	used := c.attempts - c.free
 	if limit := c.p.attempts(c.verdict); limit > 0 && used >= limit {
@@ -42,6 +46,24 @@ func (c *call) wait(ctx context.Context, after time.Duration) Reason {
 		}
 	}
 	return c.pay(ctx, cost)
+}
+
+// maxFree bounds the attempts that an outage may cost a call for nothing.
+const maxFree = 20
+
+// lostToOutage reports whether a call that may park lost its attempt because
+// the database is away. Work inside an attempt that holds a permit already
+// cannot park, and pays for its repeats.
+func (c *call) lostToOutage(ctx context.Context) bool {
+	if c.verdict.Trips != pgerr.ScopeDatabase || c.p.Park <= c.parked || c.free >= maxFree || c.m.holdsPermit(ctx) {
+		return false
+	}
+	if c.p.MaxElapsed > 0 && c.at-c.start-c.parked > c.p.MaxElapsed {
+		return false
+	}
+	down := c.m.prober.down(ctx)
+	c.at = c.m.now()
+	return down
 }
 
 // parks tells that the budget is spent, and reports whether the call may wait

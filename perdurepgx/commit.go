@@ -102,6 +102,10 @@ func (a *attempt) commit(ctx context.Context) (perdure.Judgement, error) {
 		}
 		tx = open(ctx, a.conn.Conn(), sql)
 	}
+	// From here on the outcome is open: closing the Manager waits for it.
+	if end, err := a.db.m.BeginOutcome(); err == nil {
+		a.settled = end
+	}
 	err := a.send(ctx, tx)
 	a.h.done = true
 	if err == nil {

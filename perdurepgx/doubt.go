@@ -53,9 +53,6 @@ func (e *abortedCommitError) Unwrap() error { return e.err }
 func (a *attempt) resolve(ctx context.Context) (perdure.Judgement, error) {
 	db := a.db
 	db.m.Suspect("the reply to a commit was lost")
-	if end, err := db.m.BeginOutcome(); err == nil {
-		defer end()
-	}
 	v, err := db.lost(ctx, a.w, a.doubt.err)
 	if v.Retry == pgerr.RetryNever || v.SQLState != "" && v.Category == pgerr.CategoryCanceled {
 		v = lostVerdict()

@@ -62,6 +62,8 @@ type attempt struct {
 	w     *wire
 	h     *handle
 	doubt doubt // what the resolver will need
+
+	settled func() // says that the outcome of COMMIT is known; nil before COMMIT
 }
 
 func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.Tx) error) (perdure.Judgement, error) {
@@ -70,6 +72,11 @@ func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.T
 		return j, err
 	}
 	a.conn, a.w, a.pc = conn, w, conn.Conn().PgConn()
+	defer func() {
+		if a.settled != nil {
+			a.settled()
+		}
+	}()
 	finished := false
 	defer func() {
 		if !finished {
