@@ -189,7 +189,7 @@ func (c *call) attempt(ctx context.Context, b body, permit permit) (j Judgement,
 func (c *call) repeat(ctx context.Context, b body, permit permit, j Judgement, err error, took time.Duration, timedOut bool) error {
 	for {
 		after := c.judge(ctx, j, err, took, timedOut)
-		c.evidence(permit, took)
+		c.evidence(ctx, permit, took)
 		c.failed(ctx, took)
 		reason := c.may(ctx, j)
 		if reason == reasonNone {
@@ -304,8 +304,12 @@ func (c *call) interruption(v pgerr.Verdict, ended error, took time.Duration) pg
 // evidence reports the attempt to the breakers: to the one that the verdict
 // names as a failure. For the other one, an answer of the server is a success,
 // and anything else says nothing.
-func (c *call) evidence(p permit, took time.Duration) {
+func (c *call) evidence(ctx context.Context, p permit, took time.Duration) {
 	if c.inner { // whoever gave up inside has reported it
+		p.ignore()
+		return
+	}
+	if c.verdict.Trips == pgerr.ScopeDatabase && c.m.InTransaction(ctx) { // the transaction will report it
 		p.ignore()
 		return
 	}

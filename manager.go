@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -204,10 +206,8 @@ func (m *Manager) AddHooks(h Hooks) (remove func()) {
 // joinHooks is called under mu.
 func (m *Manager) joinHooks() {
 	all := m.cfg.Hooks
-	for id := range m.nextHook {
-		if h, ok := m.added[id]; ok {
-			all = JoinHooks(all, h)
-		}
+	for _, id := range slices.Sorted(maps.Keys(m.added)) {
+		all = JoinHooks(all, m.added[id])
 	}
 	m.hooks.Store(&all)
 }

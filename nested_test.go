@@ -179,3 +179,15 @@ func TestTroubleRightAfterAGoodProbeIsLookedInto(t *testing.T) {
 		}
 	})
 }
+
+func TestALostConnectionInATransactionIsOneFailure(t *testing.T) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		_ = t.m.Guarded(t.Context(), once, func(ctx context.Context, _ int) (perdure.Judgement, error) {
+			err := t.m.Do(t.m.WithTransaction(ctx), idempotent, func(context.Context) error { return syscall.ECONNRESET })
+			return perdure.Judgement{Repeat: perdure.RepeatNever}, err
+		})
+		if n := t.m.Breaker("database").Failures(); n != 1 {
+			t.Errorf("%d failures of the database, want 1", n)
+		}
+	})
+}
