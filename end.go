@@ -151,12 +151,19 @@ func (c *call) correlation(ctx context.Context) string {
 // Classify returns the verdict of err: by Config.Classify, by the marks of
 // Transient and RetryAfter, then by package pgerr.
 func (m *Manager) Classify(err error) pgerr.Verdict {
+	if err != nil && wraps(err) {
+		return m.classify(err, markOf(err))
+	}
+	return m.classify(err, nil)
+}
+
+func (m *Manager) classify(err error, mark *marked) pgerr.Verdict {
 	if m.cfg.Classify != nil {
 		if v, ok := m.cfg.Classify(err); ok {
 			return v
 		}
 	}
-	if markOf(err) != nil {
+	if mark != nil {
 		return pgerr.Verdict{
 			Category: pgerr.CategoryTransient,
 			Severity: pgerr.SeverityLow,
@@ -170,9 +177,6 @@ func (m *Manager) Classify(err error) pgerr.Verdict {
 
 // markOf returns the mark that fn put on err, or nil.
 func markOf(err error) *marked {
-	if !wraps(err) {
-		return nil
-	}
 	mark, _ := errors.AsType[*marked](err)
 	return mark
 }

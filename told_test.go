@@ -3,6 +3,7 @@ package perdure_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -382,3 +383,26 @@ func TestRestoreKeepsTheBreakersThatMatter(t *testing.T) {
 		t.Error("Restore() of a torn file succeeded")
 	}
 }
+
+func TestTheTextOfAnErrorHoldsNoDataOfAnother(t *testing.T) {
+	secret := leaky{}
+	for name, err := range map[string]error{
+		"classified by the caller": secret,
+		"wrapped":                  fmt.Errorf("loading: %w", secret),
+		"joined":                   errors.Join(sqlError("40001"), secret),
+	} {
+		m := newManager(t, perdure.Config{Classify: func(error) (pgerr.Verdict, bool) {
+			return pgerr.Verdict{Category: pgerr.CategoryTransient, Retry: pgerr.RetryStatement}, true
+		}})
+		got := m.Do(t.Context(), perdure.Op{Name: "x"}, func(context.Context) error { return err })
+		if _, ok := errors.AsType[*perdure.Error](got); !ok || strings.Contains(got.Error(), "4711") || !errors.Is(got, secret) {
+			t.Errorf("%s: %q, want the condition in place of the message", name, got)
+		}
+	}
+}
+
+// leaky is an error whose message holds data.
+type leaky struct{}
+
+func (leaky) Error() string    { return `invalid input syntax for type integer: "4711"` }
+func (leaky) SQLState() string { return "22P02" }
