@@ -154,12 +154,12 @@ func messageSafe(state string) bool {
 // unsafeState returns the first SQLSTATE in err, or in what it wraps, whose
 // message may hold data; "" if there is none.
 func unsafeState(err error) string {
-	if known, ok := err.(interface{ SQLState() string }); ok { //nolint:errorlint // this is the unwrapping loop
+	if known, ok := err.(interface{ SQLState() string }); ok {
 		if state := known.SQLState(); len(state) == 5 && !messageSafe(state) {
 			return state
 		}
 	}
-	switch w := err.(type) { //nolint:errorlint // this is the unwrapping loop
+	switch w := err.(type) {
 	case interface{ Unwrap() error }:
 		if inner := w.Unwrap(); inner != nil {
 			return unsafeState(inner)
