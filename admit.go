@@ -167,7 +167,7 @@ func (c *call) refused(ctx context.Context, g *gate, hint string) error {
 		hint = hintRefused(g)
 	}
 	if c.attempts == 0 {
-		c.o.refused().count.Add(1)
+		c.o.refused().later.Add(1)
 	}
 	return c.fail(ctx, &Error{Reason: ReasonBreakerOpen, Hint: hint, RetryAt: g.nextProbe(), cause: ErrBreakerOpen})
 }

@@ -129,9 +129,7 @@ func (c *call) fail(ctx context.Context, e *Error) error {
 // ended counts a call that failed, and tells of it.
 func (c *call) ended(ctx context.Context, err error, reason Reason) {
 	elapsed := c.at - c.start
-	if c.attempts > 0 || reason != ReasonBreakerOpen { // a refusal is counted by itself
-		c.o.stats.troubled().end(c.at, elapsed, c.attempts, false, reason)
-	}
+	c.o.stats.troubled().end(c.at, elapsed, c.attempts, false, reason)
 	if h := c.m.hooks.Load().CallEnd; h != nil {
 		h(ctx, CallEvent{
 			Op: c.op.Name, Attempts: c.attempts, Elapsed: elapsed, Parked: c.parked,

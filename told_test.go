@@ -131,8 +131,8 @@ func TestARefusalIsCountedOnce(t *testing.T) {
 		t.m.Breaker("database").HoldOpen("test")
 		_ = t.m.Do(t.Context(), op, succeed)
 		o := t.m.Snapshot().Operations[0]
-		if o.Rejected != 1 || len(o.Failed) != 0 {
-			t.Errorf("rejected %d, failed %v; want 1 and none", o.Rejected, o.Failed)
+		if o.Rejected != 1 || o.Failed[perdure.ReasonBreakerOpen] != 1 {
+			t.Errorf("rejected %d, failed %v; want 1 and the same 1", o.Rejected, o.Failed)
 		}
 	})
 }
