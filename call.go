@@ -64,6 +64,10 @@ func (m *Manager) run(ctx context.Context, op *Op, b body) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if h := m.hooks.Load(); h.CallStart != nil {
+		c := call{m: m, op: *op, o: o, p: p}
+		return c.runTold(h.CallStart(ctx, CallStartEvent{Op: op.Name}), b)
+	}
 	permit, refused := m.admit(o)
 	if refused != nil || p.AttemptTimeout > 0 || permit.limited || m.closing.Load() {
 		c := call{m: m, op: *op, o: o, p: p}
@@ -128,6 +132,7 @@ type call struct {
 	p        *policy
 	start    time.Duration
 	at       time.Duration // the clock, as of the last thing that took time
+	tried    time.Duration // when the last attempt that failed ended
 	attempts int           // begun
 	free     int           // of these, those that cost nothing: the database was down, and the call parked
 	parked   time.Duration
@@ -168,6 +173,9 @@ func (c *call) runSlowly(ctx context.Context, b body, permit permit, refused *ga
 func (c *call) attempt(ctx context.Context, b body, permit permit) (j Judgement, err error, took time.Duration, timedOut bool) { //nolint:revive,staticcheck // the error belongs to the judgement
 	c.attempts++
 	own := ctx
+	if c.attempts > 1 {
+		own = c.again(ctx)
+	}
 	if permit.limited {
 		held := new(outer)
 		defer held.ended.Store(true)
@@ -219,7 +227,9 @@ func (c *call) judge(ctx context.Context, j Judgement, err error, took time.Dura
 		after = mark.after
 	}
 	c.inner, c.stopping = false, false
-	if inner := c.m.own(err); inner != nil {
+	inner := c.m.own(err)
+	c.adopt(j, inner)
+	if inner != nil {
 		// The innermost guard has repeated and reported: nothing is left to do.
 		c.inner = true
 		v = inner.Verdict
