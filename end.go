@@ -18,9 +18,9 @@ const (
 
 // succeed ends a call that did not go through at once.
 func (c *call) succeed(ctx context.Context, p permit, took time.Duration) error {
-	c.m.slow.answers.Add(1)
 	c.m.slow.successes.Add(1)
-	p.success(took)
+	c.m.answer(p.database, true, took)
+	p.operation.Success(took)
 	elapsed := c.at - c.start
 	if c.id == "" {
 		c.id = CorrelationID(ctx)
@@ -130,7 +130,9 @@ func (c *call) fail(ctx context.Context, e *Error) error {
 // ended counts a call that failed, and tells of it.
 func (c *call) ended(ctx context.Context, err error, reason Reason) {
 	elapsed := c.at - c.start
-	c.o.stats.troubled().end(c.at, elapsed, c.attempts, false, reason)
+	if c.attempts > 0 || reason != ReasonBreakerOpen { // a refusal is counted by itself
+		c.o.stats.troubled().end(c.at, elapsed, c.attempts, false, reason)
+	}
 	if h := c.m.hooks.Load().CallEnd; h != nil {
 		h(ctx, CallEvent{
 			Op: c.op.Name, Attempts: c.attempts, Elapsed: elapsed, Parked: c.parked,

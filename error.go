@@ -20,6 +20,9 @@ var (
 	// ErrOutcomeUnknown: the work may or may not have been committed, and no
 	// evidence can be had that decides it.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
+	// ErrPanicked: the work panicked, or ended its goroutine. Only events
+	// carry it: the panic itself goes on up.
+	ErrPanicked = errors.New("the work panicked")
 )
 
 // Reason says why a Manager gave up.
@@ -36,13 +39,14 @@ const (
 	ReasonNotRetryable          // a later attempt met an error that no repeat can help
 	ReasonNotIdempotent         // the error could be repeated, the operation may not
 	ReasonOutcomeUnknown        // it cannot be known whether the work was committed
-	ReasonCanceled              // the caller's context ended
+	ReasonCanceled              // the caller's context ended, or the Manager was closed
+	ReasonPanicked              // the work panicked; in events and statistics only, for the panic goes on up
 	reasonCount
 )
 
 var reasonNames = [reasonCount]string{
 	"", "exhausted", "elapsed", "deadline", "budget", "breaker_open", "not_retryable",
-	"not_idempotent", "outcome_unknown", "canceled",
+	"not_idempotent", "outcome_unknown", "canceled", "panicked",
 }
 
 // String returns the reason as a metric label, such as "breaker_open"; the

@@ -11,7 +11,9 @@ import (
 // Hooks are functions that are called with what happens in a Manager. A nil
 // field is off. Hooks run on the goroutine of the call (or of the prober),
 // outside of all locks, and in order for one breaker; several may run at the
-// same time. They must not block: the call waits for them.
+// same time. They must not block, for the call waits for them, and must not
+// panic: a panic goes up through the call, or ends the program if it is told of
+// on a goroutine of the Manager's. A hook must not call Close.
 type Hooks struct {
 	// CallStart is called when a call begins, before it asks a breaker. The call, its work and its other
 	// hooks run under the context that it returns, which must be ctx or come from it. CallEnd is called
@@ -22,7 +24,8 @@ type Hooks struct {
 	Repeat func(ctx context.Context, e RepeatEvent) context.Context
 	// AttemptEnd is called after each attempt, also one that succeeded.
 	AttemptEnd func(ctx context.Context, e AttemptEvent)
-	// CallEnd is called once for each call, also one that was refused.
+	// CallEnd is called once for each call, also one that was refused or
+	// panicked; not for one whose context had ended before it, or whose Op is invalid.
 	CallEnd func(ctx context.Context, e CallEvent)
 	// BreakerChange is called when a breaker changes its state or is held or released.
 	BreakerChange func(e BreakerEvent)

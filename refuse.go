@@ -22,7 +22,7 @@ func (c *call) refuse(ctx context.Context, g *gate) error {
 			Op:      c.op.Name,
 			Reason:  ReasonBreakerOpen,
 			Hint:    hintRefused(g),
-			RetryAt: g.breaker.NextProbe(),
+			RetryAt: g.nextProbe(),
 			Err:     ErrBreakerOpen,
 			manager: c.m,
 		}}
