@@ -65,6 +65,10 @@ func (m *Manager) run(ctx context.Context, op *Op, b body) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	if h := m.hooks.Load(); h.CallStart != nil {
+		c := call{m: m, op: *op, o: o, p: p}
+		return c.runTold(h.CallStart(ctx, CallStartEvent{Op: op.Name}), b)
+	}
 	permit, refused := m.admit(o)
 	if refused != nil || p.AttemptTimeout > 0 || permit.limited || m.closing.Load() {
 		c := call{m: m, op: *op, o: o, p: p}
@@ -124,6 +128,7 @@ type call struct {
 	p        *policy
 	start    time.Duration
 	at       time.Duration // the clock, as of the last thing that took time
+	tried    time.Duration // when the last attempt that failed ended
 	attempts int           // begun
 	free     int           // of these, those that cost nothing: the database was down, and the call parked
 	parked   time.Duration
@@ -204,7 +209,10 @@ func (c *call) repeat(ctx context.Context, b body, p permit, j Judgement, err er
 			return err
 		}
 		c.o.stats.troubled().repeat(c.attempts + 1)
-		j, err, took, timedOut = c.attempt(ctx, b, p)
+		c.permit = p // if the hook panics
+		own := c.again(ctx)
+		c.permit = permit{}
+		j, err, took, timedOut = c.attempt(own, b, p)
 		if err == nil {
 			return c.succeed(ctx, p, took)
 		}

@@ -46,6 +46,7 @@ func (c *call) succeed(ctx context.Context, p permit, took time.Duration) error 
 
 // failed counts an attempt that failed, and tells of it.
 func (c *call) failed(ctx context.Context, took time.Duration) {
+	c.tried = c.at
 	c.o.stats.troubled().failure(c.verdict, took)
 	if h := c.m.hooks.Load().AttemptEnd; h != nil {
 		h(ctx, AttemptEvent{
@@ -141,7 +142,7 @@ func (c *call) ended(ctx context.Context, err error, reason Reason) {
 // correlation returns the call's correlation ID, made when first needed.
 func (c *call) correlation(ctx context.Context) string {
 	if c.id == "" {
-		c.id = correlationID(ctx)
+		c.id = c.m.correlationID(ctx)
 	}
 	return c.id
 }

@@ -24,6 +24,7 @@ func (c *call) judge(ctx context.Context, j Judgement, err error, took time.Dura
 		after = mark.after
 	}
 	c.inner, c.stopping = false, false
+	c.adopt(j, inner)
 	if inner != nil {
 		// The innermost guard has repeated and reported: nothing is left to do.
 		c.inner = true

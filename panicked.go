@@ -34,7 +34,7 @@ func (m *Manager) panicked(ctx context.Context, w *work) {
 		return
 	}
 	if w.id == "" {
-		w.id = correlationID(ctx)
+		w.id = m.correlationID(ctx)
 	}
 	if h.AttemptEnd != nil {
 		h.AttemptEnd(ctx, AttemptEvent{

@@ -29,7 +29,7 @@ func (c *call) refuse(ctx context.Context, g *gate) error {
 		shared.Store(r)
 	}
 	if h := c.m.hooks.Load().CallEnd; h != nil {
-		h(ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: &r.err, CorrelationID: correlationID(ctx)})
+		h(ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: &r.err, CorrelationID: c.m.correlationID(ctx)})
 	}
 	if c.o == c.m.other { // the names that share it do not share an error
 		e := r.err
