@@ -21,7 +21,7 @@ func fill(slots []uint16, codes []uint64, factor uint64) bool {
 		if slots[at] != 0 {
 			return false
 		}
-		slots[at] = uint16(i + 1) //nolint:gosec // some hundred codes
+		slots[at] = uint16(i + 1)
 	}
 	return true
 }
