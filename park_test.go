@@ -84,7 +84,7 @@ func TestAShortOutageCostsAParkingCallNoAttempt(t *testing.T) {
 	bubble(t, perdure.Config{Budget: perdure.BudgetConfig{Floor: -1}}, func(t managed) {
 		m := t.m
 		var s server
-		if err := m.SetProbe(s.probe); err != nil {
+		if _, err := m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
 		}
 		s.down.Store(true)
@@ -125,7 +125,7 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 		bubble(t, perdure.Config{}, func(t managed) {
 			m := t.m
 			var s server
-			if err := m.SetProbe(s.probe); err != nil {
+			if _, err := m.SetProbe(s.probe); err != nil {
 				t.Fatal(err)
 			}
 			for range 1000 {
@@ -141,7 +141,7 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 		bubble(t, perdure.Config{}, func(t managed) {
 			m := t.m
 			var s server
-			if err := m.SetProbe(s.probe); err != nil {
+			if _, err := m.SetProbe(s.probe); err != nil {
 				t.Fatal(err)
 			}
 			s.down.Store(true)
@@ -176,7 +176,7 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 	t.Run("a frozen server is noticed within 1.6s", func(t *testing.T) {
 		bubble(t, perdure.Config{}, func(t managed) {
 			m := t.m
-			if err := m.SetProbe(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }); err != nil {
+			if _, err := m.SetProbe(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }); err != nil {
 				t.Fatal(err)
 			}
 			m.Suspect("silent for 500ms")
@@ -209,10 +209,10 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 	t.Run("a Manager has one prober", func(t *testing.T) {
 		m := newManager(t, perdure.Config{})
 		var s server
-		if err := m.SetProbe(s.probe); err != nil {
+		if _, err := m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.SetProbe(s.probe); err == nil || !strings.Contains(err.Error(), "one Manager guards one database") {
+		if _, err := m.SetProbe(s.probe); err == nil || !strings.Contains(err.Error(), "one Manager guards one database") {
 			t.Errorf("SetProbe() = %v", err)
 		}
 	})
@@ -222,7 +222,7 @@ func TestAHoldOutlastsTheProber(t *testing.T) {
 	bubble(t, perdure.Config{}, func(t managed) {
 		m := t.m
 		var s server
-		if err := m.SetProbe(s.probe); err != nil {
+		if _, err := m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
 		}
 		db := m.Breaker("database")

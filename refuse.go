@@ -22,14 +22,14 @@ func (c *call) refuse(ctx context.Context, g *gate) error {
 			Op:      c.op.Name,
 			Reason:  ReasonBreakerOpen,
 			Hint:    hintRefused(g),
-			RetryAt: g.breaker.NextProbe(),
+			RetryAt: g.nextProbe(),
 			Err:     ErrBreakerOpen,
 			manager: c.m,
 		}}
 		shared.Store(r)
 	}
 	if h := c.m.hooks.Load().CallEnd; h != nil {
-		h(ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: &r.err, CorrelationID: correlationID(ctx)})
+		h(ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: &r.err, CorrelationID: c.m.correlationID(ctx)})
 	}
 	if c.o == c.m.other { // the names that share it do not share an error
 		e := r.err

@@ -16,7 +16,6 @@ const (
 	otherName    = "other"
 	succeeded    = "succeeded"
 	failed       = "failed"
-	panicked     = "panicked"
 	lastAttempt  = 10 // from which on a Manager counts attempts together
 )
 
@@ -97,8 +96,7 @@ func (e emitter) operation(o *perdure.OperationSnapshot) {
 	e.counter(retriesTotal, float64(o.Retries[lastAttempt]), o.Name, strconv.Itoa(lastAttempt)+"+")
 	e.counter(operationsTotal, float64(o.Succeeded), o.Name, succeeded)
 	e.counter(operationsTotal, float64(o.Failed[0]), o.Name, failed)
-	e.counter(operationsTotal, float64(o.Panics), o.Name, panicked)
-	for r := perdure.ReasonExhausted; r <= perdure.ReasonCanceled; r++ {
+	for r := perdure.ReasonExhausted; r <= perdure.ReasonPanicked; r++ {
 		e.counter(operationsTotal, float64(o.Failed[r]), o.Name, r.String())
 	}
 	e.counter(retriedTotal, float64(o.Recovered), o.Name, succeeded)
