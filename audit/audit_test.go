@@ -1,9 +1,9 @@
 package audit_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,7 +101,8 @@ func write(t *testing.T, file string, b []byte) {
 	}
 }
 
-func lines(b []byte) []string { return strings.SplitAfter(strings.TrimSuffix(string(b), "\n"), "\n") }
+// lines returns the lines of b with their newlines.
+func lines(b []byte) []string { return slices.Collect(strings.Lines(string(b))) }
 
 // fill makes a closed trail of several files.
 func fill(t *testing.T, cfg audit.Config, n int) {
@@ -111,9 +112,4 @@ func fill(t *testing.T, cfg audit.Config, n int) {
 		appendTo(t, trail, outcome("features.load."+string(rune('a'+i%26))))
 	}
 	closeTrail(t, trail)
-}
-
-func background(t *testing.T) context.Context {
-	t.Helper()
-	return context.WithoutCancel(t.Context())
 }

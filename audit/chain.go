@@ -51,7 +51,7 @@ func (c *chain) step(l line, rest *lines) (Entry, error) {
 	before := c.at
 	c.seq, c.head, c.at = e.Seq, sum, l
 	if l.number == 1 && l.seg.first != e.Seq {
-		return Entry{}, c.broken(ReasonRenamed, l, "its name says "+fmt.Sprint(l.seg.first))
+		return Entry{}, c.broken(ReasonRenamed, l, "its name says "+decimal(l.seg.first))
 	}
 	if e.Kind == KindCheckpoint && c.known != nil {
 		if err := c.checkpoint(e, l); err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestATailThatWasTornAnywhereHeals(t *testing.T) {
 	template, signed := crashed(t)
 	whole := read(t, files(t, template)[0])
 	start := len(strings.Join(lines(whole)[:signed], "")) // what no checkpoint covers begins here
-	for cut := start; cut <= len(whole); cut += 7 {
+	for cut := start; cut <= len(whole); cut += 13 {
 		dir := copyOf(t, template)
 		file := files(t, dir)[0]
 		write(t, file, whole[:cut])
@@ -67,7 +68,7 @@ func TestATailThatWasTornAnywhereHeals(t *testing.T) {
 			continue
 		}
 		sum := sha256.Sum256(torn)
-		if len(healed) != 1 || healed[0].Fields["bytes"] != json.Number(fmt.Sprint(len(torn))) || healed[0].Fields["sha256"] != hex.EncodeToString(sum[:]) {
+		if len(healed) != 1 || healed[0].Fields["bytes"] != json.Number(strconv.Itoa(len(torn))) || healed[0].Fields["sha256"] != hex.EncodeToString(sum[:]) {
 			t.Fatalf("cut at %d: healed = %+v, want %d bytes", cut, healed, len(torn))
 		}
 	}
@@ -89,21 +90,30 @@ func TestAFileThatWasBegunAndNeverWrittenToIsUsed(t *testing.T) {
 func TestNothingIsAppendedToABrokenTrail(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, dir string){
 		"a changed record": func(t *testing.T, dir string) {
+			t.Helper()
 			f := files(t, dir)[0]
 			write(t, f, []byte(strings.Replace(string(read(t, f)), "committed", "aborted", 1)))
 		},
 		"a signed record cut off": func(t *testing.T, dir string) {
+			t.Helper()
 			f := files(t, dir)[0]
 			l := lines(read(t, f))
 			write(t, f, []byte(strings.Join(l[:len(l)-1], "")))
 		},
 		"a signed record torn": func(t *testing.T, dir string) {
+			t.Helper()
 			f := files(t, dir)[0]
 			b := read(t, f)
 			write(t, f, b[:len(b)-1])
 		},
-		"no files":      func(t *testing.T, dir string) { remove(t, files(t, dir)[0]) },
-		"an empty file": func(t *testing.T, dir string) { write(t, files(t, dir)[0], nil) },
+		"no files": func(t *testing.T, dir string) {
+			t.Helper()
+			remove(t, files(t, dir)[0])
+		},
+		"an empty file": func(t *testing.T, dir string) {
+			t.Helper()
+			write(t, files(t, dir)[0], nil)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -21,7 +21,7 @@ func lock(dir string) (*os.File, error) {
 		return nil, err
 	}
 	if err := flock(f, syscall.LOCK_EX); err != nil {
-		holder, _ := io.ReadAll(io.LimitReader(f, 20)) //nolint:errcheck // it only makes the message better
+		holder, _ := io.ReadAll(io.LimitReader(f, 20)) // it only makes the message better
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			err = ErrLocked
 			if pid := strings.TrimSpace(string(holder)); pid != "" {
@@ -50,7 +50,7 @@ func locked(dir string) bool {
 
 func flock(f *os.File, how int) error {
 	for {
-		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB) //nolint:gosec // a descriptor fits an int
+		err := syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EINTR) {
 			return err
 		}

@@ -30,7 +30,7 @@ func (t *Trail) due() {
 	err := t.err
 	t.mu.Unlock()
 	if err == nil {
-		_ = t.checkpoint(checkpointTime) //nolint:errcheck // a failure is kept, and the next Append gets it
+		_ = t.checkpoint(checkpointTime) // a failure is kept, and the next Append gets it
 	}
 }
 

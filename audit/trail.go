@@ -212,7 +212,7 @@ func (t *Trail) settle() {
 	if len(notes) > 0 {
 		newest := []byte(notes[len(notes)-1])
 		if err := replaceFile(filepath.Join(t.cfg.Dir, checkpointFile), newest, 0o644); err != nil {
-			_ = t.fail(err) //nolint:errcheck // it is kept, and the next Append gets it
+			_ = t.fail(err) // it is kept, and the next Append gets it
 		}
 	}
 	t.mu.Lock()

@@ -136,7 +136,7 @@ func TestTheChainRunsOnOverFilesAndWriters(t *testing.T) {
 	}
 }
 
-func TestConcurrentAppendersShareAnFsync(t *testing.T) {
+func TestConcurrentAppendersFindTheirRecords(t *testing.T) {
 	dir := t.TempDir()
 	trail := open(t, audit.Config{Dir: dir, MaxFileBytes: 64 << 10, CheckpointEvery: 100})
 	const appenders, each = 32, 50
@@ -155,11 +155,7 @@ func TestConcurrentAppendersShareAnFsync(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	s := trail.Stats()
 	closeTrail(t, trail)
-	if s.Syncs >= appenders*each/2 {
-		t.Errorf("%d fsyncs for %d records: they are not shared", s.Syncs, s.Records)
-	}
 	at := map[uint64]string{}
 	for _, e := range all(t, dir, audit.KindOutcome) {
 		at[e.Seq] = e.Subject

@@ -87,7 +87,7 @@ func (c *chain) prepare(cfg VerifyConfig) error {
 	}
 	keys := cfg.Keys
 	if len(keys) == 0 {
-		b, err := os.ReadFile(filepath.Join(cfg.Dir, publicFile)) //nolint:gosec // in the trail's directory
+		b, err := os.ReadFile(filepath.Join(cfg.Dir, publicFile))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("audit: %w", err)
 		}

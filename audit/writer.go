@@ -148,7 +148,7 @@ func createSegment(dir string, first uint64) (*os.File, error) {
 func (w *writer) undo() {
 	w.buf, w.notes = nil, nil
 	if w.file.Truncate(w.size) == nil {
-		_ = w.file.Sync() //nolint:errcheck // the error that led here is the one to tell
+		_ = w.file.Sync() // the error that led here is the one to tell
 	}
 }
 
