@@ -31,6 +31,7 @@ func Rules() []Rule {
 		{Dir: "perdurepgx", Project: []string{".", "pgerr"}, Extern: []string{pgx}},
 		{Dir: "perduresql", Project: []string{".", "pgerr"}},
 		{Dir: "perdureprom", Project: []string{".", "breaker"}, Extern: []string{"github.com/prometheus"}},
+		{Dir: "perdureaudit", Project: []string{".", "audit", "breaker"}},
 		{Dir: "perdureotel", Project: []string{"."}, Extern: []string{"go.opentelemetry.io/otel"}},
 		{Dir: "redact", Extern: []string{"github.com/DataDog/go-sqllexer"}},
 		{Dir: "health"},
