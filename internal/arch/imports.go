@@ -32,7 +32,7 @@ func Rules() []Rule {
 		{Dir: "perduresql", Project: []string{".", "pgerr"}},
 		{Dir: "perdureprom", Project: []string{"."}, Extern: []string{"github.com/prometheus/client_golang"}},
 		{Dir: "perdureotel", Project: []string{"."}, Extern: []string{"go.opentelemetry.io/otel"}},
-		{Dir: "redact", Extern: []string{"github.com/DataDog/go-sqllexer"}},
+		{Dir: "redact", Project: []string{"pgerr"}},
 		{Dir: "health"},
 		{Dir: "audit", Project: []string{"redact"}, Extern: []string{"golang.org/x/mod/sumdb"}},
 		{Dir: "component", Project: []string{".", "health"}},
