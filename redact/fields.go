@@ -73,12 +73,11 @@ func plain(code string) bool {
 }
 
 // readsNames reports whether a routine of the server names only what it has
-// read in the text of a statement or in the start of a session.
+// read in the text of a statement.
 func readsNames(routine string) bool {
 	return slices.Contains([]string{
 		"parserOpenTable", "errorMissingColumn", "errorMissingRTE", "ParseFuncOrColumn", "aclcheck_error",
-		"RevalidateCachedQuery", "auth_failed", "InitializeSessionUserId", "InitPostgres", "ProcessStartupPacket",
-		"mdread", "mdextend", "mdwrite",
+		"RevalidateCachedQuery",
 	}, routine)
 }
 

@@ -44,7 +44,9 @@ func TestHandlerRedactsRecords(t *testing.T) {
 	}{
 		{"the message", func(l *slog.Logger) { l.Info("to postgres://a:mark@h/db") }, `msg="to postgres://a:[redacted]@h/db"`},
 		{"an error", func(l *slog.Logger) { l.Info("m", slog.Any("err", fmt.Errorf("mark: %w", bare("40001")))) }, `msg=m err="serialization_failure (SQLSTATE 40001)"`},
-		{"keys that name a secret", func(l *slog.Logger) { l.Info("m", slog.String("db_password", "mark"), slog.Int("n", 1), slog.Int("api_key", 7)) }, `msg=m db_password=[redacted] n=1 api_key=[redacted]`},
+		{"keys that name a secret", func(l *slog.Logger) {
+			l.Info("m", slog.String("db_password", "mark"), slog.Int("n", 1), slog.Int("api_key", 7))
+		}, `msg=m db_password=[redacted] n=1 api_key=[redacted]`},
 		{"arguments and fields of the server", func(l *slog.Logger) { l.Info("m", slog.Any("args", []any{"mark"}), slog.String("detail", "mark")) }, `msg=m args=[redacted] detail=[redacted]`},
 		{"SQL", func(l *slog.Logger) { l.Info("m", slog.String("sql", "select 'mark'")) }, `msg=m sql="select ?"`},
 		{"groups, nested", func(l *slog.Logger) {
