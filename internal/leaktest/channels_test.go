@@ -92,7 +92,7 @@ func (w *ways) caught(ctx context.Context, err error) {
 	w.failed(w.m.Do(ctx, repeated, func(context.Context) error { return perdure.Transient(err) }))
 	w.failed(w.m.Do(ctx, repeated, func(context.Context) error { return fmt.Errorf("wrapped: %w", perdure.Transient(err)) }))
 
-	for _, e := range []error{err, fmt.Errorf("%v: %w", err, err), errors.Join(err, errors.New(err.Error()))} {
+	for _, e := range []error{err, fmt.Errorf("%s: %w", err.Error(), err), errors.Join(err, errors.New(err.Error()))} {
 		w.said.say(redact.Error(e))
 		w.log.ErrorContext(ctx, "work failed", slog.Any("error", e), slog.Any("args", []any{e.Error()}))
 	}
