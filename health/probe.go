@@ -96,7 +96,6 @@ func (p *probe) run(ctx context.Context, answered chan struct{}) {
 	result := make(chan error, 1)
 	var runs sync.WaitGroup
 	runs.Go(func() { result <- call(ctx, p.check.Run) })
-	defer runs.Wait()
 	select {
 	case err := <-result:
 		p.end(err, answered)
@@ -116,7 +115,7 @@ func (p *probe) run(ctx context.Context, answered chan struct{}) {
 	}
 	p.mu.Unlock()
 	close(answered)
-	_ = <-result // whatever it says now was asked too long ago
+	runs.Wait() // whatever it says now was asked too long ago
 	p.mu.Lock()
 	p.overdue, p.running = false, nil
 	p.mu.Unlock()

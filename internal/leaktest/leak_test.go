@@ -87,6 +87,9 @@ func TestNoMarkedSecretLeaks(t *testing.T) {
 		w.caught(t.Context(), err)
 		marks[l.name] = mark
 	}
+	const doubted = "a commit in doubt: who and where"
+	marks[doubted] = "mkdoubtzq"
+	w.caught(t.Context(), doubtfulCommit(t, w, e.url, marks[doubted]))
 	if len(marks) < minSecrets {
 		t.Errorf("%d marked secrets, want at least %d", len(marks), minSecrets)
 	}
