@@ -19,7 +19,8 @@ import (
 
 // doubtfulCommit loses the reply to a COMMIT and lets nobody connect any more,
 // so that its outcome stays unknown: what stands in the way names the user and
-// the database, and so may the evidence. It returns the error.
+// the database, and so may the evidence. It returns the error, with what stood in
+// the way.
 func doubtfulCommit(t *testing.T, w *ways, serverURL, user string) error {
 	t.Helper()
 	ctx := t.Context()
@@ -71,6 +72,11 @@ func doubtfulCommit(t *testing.T, w *ways, serverURL, user string) error {
 	})
 	if e, ok := errors.AsType[*perdure.Error](err); !ok || e.Reason != perdure.ReasonOutcomeUnknown {
 		t.Errorf("the commit ended with %v, want its outcome unknown", err)
+	}
+	if conn, refused := pgx.Connect(ctx, u.String()); refused != nil {
+		err = errors.Join(err, refused)
+	} else {
+		t.Errorf("the proxy does not refuse: %v", conn.Close(ctx))
 	}
 	return err
 }
