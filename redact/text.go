@@ -2,6 +2,7 @@ package redact
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -158,22 +159,20 @@ func afterValue(s string) (rest string, ok bool) {
 var nextPair = regexp.MustCompile(`^(?:[ \t&]+[A-Za-z_][\w.-]*=|[ \t]*\r?\n|[ \t]*$)`)
 
 // SecretKey reports whether the name of a field, an option or a variable says
-// that its value is a secret: one that holds pass, pwd, secret, token, api_key,
-// private_key, credential, authorization, cookie, dsn or database_url, in any
-// case and spelling.
+// that its value is a secret: one that holds password, passwd, passphrase,
+// passcode, passfile, passkey, pgpass, pwd, secret, token, api_key, private_key,
+// credential, authorization, cookie, dsn, conn_string or database_url, or the
+// word pass, in any case and spelling.
 func SecretKey(key string) bool {
-	flat := strings.Map(func(r rune) rune {
-		if r == '_' || r == '-' || r == '.' || r == ' ' {
-			return -1
-		}
-		return r
-	}, strings.ToLower(key))
+	words := strings.FieldsFunc(strings.ToLower(key), func(r rune) bool { return r == '_' || r == '-' || r == '.' || r == ' ' })
+	flat := strings.Join(words, "")
 	for _, part := range []string{
-		"pass", "pwd", "secret", "token", "apikey", "privatekey", "credential", "authorization", "cookie", "dsn", "databaseurl", "connstring",
+		"password", "passwd", "passphrase", "passcode", "passfile", "passkey", "pgpass", "pwd", "secret", "token", "apikey",
+		"privatekey", "credential", "authorization", "cookie", "dsn", "connstring", "databaseurl",
 	} {
 		if strings.Contains(flat, part) {
 			return true
 		}
 	}
-	return false
+	return slices.Contains(words, "pass")
 }

@@ -65,6 +65,18 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestSecretKey(t *testing.T) {
+	for key, want := range map[string]bool{
+		"password": true, "dbPassword": true, "PGPASSWORD": true, "db.pass": true, "pass": true, "api-key": true, "API_KEY": true,
+		"access_token": true, "Authorization": true, "database_url": true, "sslpassword": true, "passfile": true,
+		"passed": false, "bypass": false, "compass": false, "operation": false, "key": false, "user": false, "": false,
+	} {
+		if got := redact.SecretKey(key); got != want {
+			t.Errorf("SecretKey(%q) = %v, want %v", key, got, want)
+		}
+	}
+}
+
 func TestPatternsHoldForEveryText(t *testing.T) {
 	r := redact.Redactor{Patterns: []*regexp.Regexp{regexp.MustCompile(`\b\d{3}-\d{2}-\d{4}\b`)}}
 	if got, want := r.Text("ssn 123-45-6789"), "ssn [redacted]"; got != want {
