@@ -20,6 +20,9 @@ var (
 	// ErrOutcomeUnknown: the work may or may not have been committed, and no
 	// evidence can be had that decides it.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
+	// ErrPanicked: the work panicked, or ended its goroutine. Only events
+	// carry it: the panic itself goes on up.
+	ErrPanicked = errors.New("the work panicked")
 )
 
 // Reason says why a Manager gave up.
@@ -36,13 +39,14 @@ const (
 	ReasonNotRetryable          // a later attempt met an error that no repeat can help
 	ReasonNotIdempotent         // the error could be repeated, the operation may not
 	ReasonOutcomeUnknown        // it cannot be known whether the work was committed
-	ReasonCanceled              // the caller's context ended
+	ReasonCanceled              // the caller's context ended, or the Manager was closed
+	ReasonPanicked              // the work panicked; in events and statistics only, for the panic goes on up
 	reasonCount
 )
 
 var reasonNames = [reasonCount]string{
 	"", "exhausted", "elapsed", "deadline", "budget", "breaker_open", "not_retryable",
-	"not_idempotent", "outcome_unknown", "canceled",
+	"not_idempotent", "outcome_unknown", "canceled", "panicked",
 }
 
 // String returns the reason as a metric label, such as "breaker_open"; the
@@ -126,20 +130,48 @@ func (e *Error) Is(target error) bool { return e.cause != nil && errors.Is(e.cau
 // As finds target in the cause of the context that ended the call beside Err.
 func (e *Error) As(target any) bool { return e.cause != nil && errors.As(e.cause, target) }
 
-// safeText is the text of err, or the name of its condition if the server's
-// message may hold data.
+// safeText is the text of err, or the name of its condition if a message of
+// the server's in it may hold data.
 func safeText(err error, v pgerr.Verdict) string {
-	if v.SQLState == "" {
+	state := v.SQLState
+	if inside := unsafeState(err); inside != "" {
+		state = inside
+	}
+	if state == "" || messageSafe(state) {
 		return err.Error()
 	}
-	entry, ok := pgerr.Lookup(v.SQLState)
-	if ok && entry.MessageSafe {
-		return err.Error()
+	if entry, ok := pgerr.Lookup(state); ok {
+		return fmt.Sprintf("%s (SQLSTATE %s)", entry.Condition, state)
 	}
-	if !ok {
-		return "SQLSTATE " + v.SQLState
+	return "SQLSTATE " + state
+}
+
+func messageSafe(state string) bool {
+	entry, ok := pgerr.Lookup(state)
+	return ok && entry.MessageSafe
+}
+
+// unsafeState returns the first SQLSTATE in err, or in what it wraps, whose
+// message may hold data; "" if there is none.
+func unsafeState(err error) string {
+	if known, ok := err.(interface{ SQLState() string }); ok {
+		if state := known.SQLState(); len(state) == 5 && !messageSafe(state) {
+			return state
+		}
 	}
-	return fmt.Sprintf("%s (SQLSTATE %s)", entry.Condition, v.SQLState)
+	switch w := err.(type) { //nolint:errorlint // this is the unwrapping loop
+	case interface{ Unwrap() error }:
+		if inner := w.Unwrap(); inner != nil {
+			return unsafeState(inner)
+		}
+	case interface{ Unwrap() []error }:
+		for _, part := range w.Unwrap() {
+			if state := unsafeState(part); state != "" {
+				return state
+			}
+		}
+	}
+	return ""
 }
 
 // round makes a duration readable: three significant digits.

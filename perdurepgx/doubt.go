@@ -69,15 +69,17 @@ func (a *attempt) resolve(ctx context.Context) (perdure.Judgement, error) {
 	if a.once != nil {
 		event.Key = a.once.key
 	}
-	db.m.CommitOutcome(ctx, event)
+	id := db.m.CommitOutcome(ctx, event)
 	switch ans.resolution { //nolint:exhaustive // a resolver answers no other
 	case perdure.Committed:
 		return perdure.Judgement{}, nil
 	case perdure.Aborted:
-		return safe(v), &abortedCommitError{err: err}
+		j := safe(v)
+		j.CorrelationID = id
+		return j, &abortedCommitError{err: err}
 	}
 	return perdure.Judgement{
-		Verdict: v, Repeat: perdure.RepeatNever, Reason: perdure.ReasonOutcomeUnknown, Hint: ans.hint,
+		Verdict: v, Repeat: perdure.RepeatNever, Reason: perdure.ReasonOutcomeUnknown, Hint: ans.hint, CorrelationID: id,
 	}, &outcomeError{evidence: ans.evidence, err: err}
 }
 
