@@ -33,7 +33,7 @@ func Rules() []Rule {
 		{Dir: "perdureprom", Project: []string{".", "breaker"}, Extern: []string{"github.com/prometheus"}},
 		{Dir: "perdureaudit", Project: []string{".", "audit", "breaker"}},
 		{Dir: "perdureotel", Project: []string{"."}, Extern: []string{"go.opentelemetry.io/otel"}},
-		{Dir: "redact", Extern: []string{"github.com/DataDog/go-sqllexer"}},
+		{Dir: "redact", Project: []string{"pgerr"}},
 		{Dir: "health"},
 		{Dir: "audit", Project: []string{"redact"}, Extern: []string{"golang.org/x/mod/sumdb"}},
 		{Dir: "component", Project: []string{".", "health"}},
