@@ -92,13 +92,14 @@ func (r *rig) lines() []map[string]any {
 func say(lines []map[string]any, keys ...string) []string {
 	var out []string
 	for _, one := range lines {
-		text := fmt.Sprint(one["level"], " ", one["msg"])
+		var text strings.Builder
+		fmt.Fprint(&text, one["level"], " ", one["msg"])
 		for _, key := range keys {
 			if v, ok := one[key]; ok {
-				text += fmt.Sprint(" ", key, "=", v)
+				fmt.Fprint(&text, " ", key, "=", v)
 			}
 		}
-		out = append(out, text)
+		out = append(out, text.String())
 	}
 	return out
 }

@@ -65,7 +65,7 @@ func (w *writer) write(ctx context.Context, l line, attrs ...slog.Attr) {
 	if suppressed > 0 {
 		all = append(all, slog.Int("suppressed", suppressed))
 	}
-	w.logger.LogAttrs(ctx, l.level, l.text, all...)
+	w.logger.LogAttrs(ctx, l.level, l.text, all...) //nolint:sloglint // each text is a literal in hooks.go
 }
 
 // failed says what may be said of an error.

@@ -1,11 +1,11 @@
 package perdureotel
 
 import (
-	"github.com/perdure/perdure"
-	"github.com/perdure/perdure/pgerr"
-
 	"go.opentelemetry.io/otel/attribute"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/pgerr"
 )
 
 // The attributes that the semantic conventions do not know. Durations are in

@@ -5,13 +5,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/perdure/perdure"
-	"github.com/perdure/perdure/pgerr"
-
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/log"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/pgerr"
 )
 
 // The names of the log events.

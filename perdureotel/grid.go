@@ -31,7 +31,7 @@ func cellOf(d time.Duration) int {
 	}
 	n = min(n, 1<<gridMaxExp-1)
 	exp := bits.Len64(n) - 1
-	return 1 + (exp-gridMinExp)<<gridBits + int(n>>(exp-gridBits)&(1<<gridBits-1)) //nolint:gosec // masked
+	return 1 + (exp-gridMinExp)<<gridBits + int(n>>(exp-gridBits)&(1<<gridBits-1))
 }
 
 // middleOf returns the middle of a cell.

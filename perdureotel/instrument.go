@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/perdure/perdure"
-
 	"go.opentelemetry.io/otel/log"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/perdure/perdure"
 )
 
 // instrument shows one Manager. A signal that is off is nil.

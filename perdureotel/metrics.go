@@ -8,11 +8,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/perdure/perdure"
-
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/perdure/perdure"
 )
 
 // The histograms and the counter that are recorded as things happen; the rest
@@ -133,7 +133,7 @@ func (s *metrics) callEnd(ctx context.Context, e perdure.CallEvent) {
 	case e.Attempts == 1 && e.Parked == 0 && !trace.SpanContextFromContext(ctx).IsSampled():
 		o.count(e.Elapsed)
 		if !s.waiting.Load() {
-			s.wait()
+			s.wait() //nolint:contextcheck // the timer outlives the call
 		}
 		return
 	case e.Attempts == 1:

@@ -2,9 +2,11 @@ package perdureotel_test
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,13 +67,13 @@ func counts(points []metricdata.HistogramDataPoint[float64]) map[string]uint64 {
 }
 
 func words(set attribute.Set, keys ...attribute.Key) string {
-	var out string
+	var out []string
 	for _, key := range keys {
 		if v, ok := set.Value(key); ok {
-			out += " " + v.String()
+			out = append(out, v.String())
 		}
 	}
-	return out[min(1, len(out)):]
+	return strings.Join(out, " ")
 }
 
 // numbers returns the values of a counter or gauge by the given attributes.
@@ -220,7 +222,7 @@ func TestACallOfASampledTraceIsAnExemplar(t *testing.T) {
 		if len(points) != 1 || len(points[0].Exemplars) != 1 {
 			r.Fatalf("%+v, want one series with an exemplar", points)
 		}
-		got, want := fmt.Sprintf("%x", points[0].Exemplars[0].TraceID), r.spans.GetSpans()[0].SpanContext.TraceID().String()
+		got, want := hex.EncodeToString(points[0].Exemplars[0].TraceID), r.spans.GetSpans()[0].SpanContext.TraceID().String()
 		if got != want {
 			r.Errorf("the exemplar is of trace %s, want %s", got, want)
 		}

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/perdure/perdure"
-
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/perdure/perdure"
 )
 
 // databaseName is the breaker of the database.

@@ -2,6 +2,7 @@ package perdureotel
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -107,10 +108,7 @@ func (all *operations) add(name string) *operation {
 	if name == otherName || len(known) >= all.limit {
 		return all.other
 	}
-	next := make(map[string]*operation, len(known)+1)
-	for k, v := range known {
-		next[k] = v
-	}
+	next := maps.Clone(known)
 	next[name] = newOperation(name, all.base)
 	all.known.Store(&next)
 	return next[name]

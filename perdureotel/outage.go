@@ -5,10 +5,10 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/perdure/perdure"
-
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/perdure/perdure"
 )
 
 // outageName is the name of the span of an outage.
@@ -23,7 +23,7 @@ type outages struct {
 	base   []attribute.KeyValue
 
 	mu      sync.Mutex // guards the fields below
-	open    map[string]context.Context
+	open    map[string]trace.Span
 	stopped bool
 }
 
@@ -34,33 +34,38 @@ func (a *outages) begin(e perdure.BreakerEvent) {
 	if _, open := a.open[e.Operation]; open || closed(e) || a.stopped {
 		return
 	}
-	ctx, _ := a.tracer.Start(root(), outageName, trace.WithNewRoot(), trace.WithTimestamp(e.Change.At),
+	_, span := a.tracer.Start(root(), outageName, trace.WithNewRoot(), trace.WithTimestamp(e.Change.At),
 		trace.WithAttributes(append(slices.Clip(a.base), BreakerKey.String(e.Operation), ReasonKey.String(e.Change.Reason),
 			HeldKey.String(e.Change.Held.String()))...))
 	if a.open == nil {
-		a.open = map[string]context.Context{}
+		a.open = map[string]trace.Span{}
 	}
-	a.open[e.Operation] = ctx
+	a.open[e.Operation] = span
 }
 
 // end ends it when the breaker is closed again.
 func (a *outages) end(e perdure.BreakerEvent) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if ctx, open := a.open[e.Operation]; open && closed(e) {
-		trace.SpanFromContext(ctx).End(trace.WithTimestamp(e.Change.At))
+	if span, open := a.open[e.Operation]; open && closed(e) {
+		span.End(trace.WithTimestamp(e.Change.At))
 		delete(a.open, e.Operation)
 	}
 }
 
 func closed(e perdure.BreakerEvent) bool { return e.Change.To.String() == "closed" }
 
-// context returns the context of an operation's outage, or one without a span.
-func (a *outages) context(operation string) context.Context {
+// span returns the span of a breaker's outage, or nil.
+func (a *outages) span(breaker string) trace.Span {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if ctx, ok := a.open[operation]; ok {
-		return ctx
+	return a.open[breaker]
+}
+
+// context returns the context of a breaker's outage, or one without a span.
+func (a *outages) context(breaker string) context.Context {
+	if span := a.span(breaker); span != nil {
+		return trace.ContextWithSpan(root(), span)
 	}
 	return root()
 }
@@ -68,8 +73,10 @@ func (a *outages) context(operation string) context.Context {
 // link links span to the first of the breakers that has an outage.
 func (a *outages) link(span trace.Span, breakers ...string) {
 	for _, name := range breakers {
-		if sc := trace.SpanContextFromContext(a.context(name)); sc.IsValid() {
-			span.AddLink(trace.Link{SpanContext: sc, Attributes: []attribute.KeyValue{BreakerKey.String(name)}})
+		if outage := a.span(name); outage != nil {
+			span.AddLink(trace.Link{
+				SpanContext: outage.SpanContext(), Attributes: []attribute.KeyValue{BreakerKey.String(name)},
+			})
 			return
 		}
 	}
@@ -80,8 +87,8 @@ func (a *outages) stop() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stopped = true
-	for name, ctx := range a.open {
-		trace.SpanFromContext(ctx).End()
+	for name, span := range a.open {
+		span.End()
 		delete(a.open, name)
 	}
 }

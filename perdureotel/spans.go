@@ -3,11 +3,11 @@ package perdureotel
 import (
 	"context"
 
-	"github.com/perdure/perdure"
-
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/perdure/perdure"
 )
 
 // spans makes a span for each call, one for each attempt after the first as
