@@ -81,9 +81,11 @@ func (c *call) admit(ctx context.Context) (permit, error) {
 	case ctx.Err() != nil:
 		return permit{}, c.stopped(ctx, context.Cause(ctx))
 	}
-	var p permit
-	refused := c.ask(ctx, &p)
-	for refused != nil {
+	p, refused := c.m.admit(c.o)
+	if refused == nil {
+		return p, nil
+	}
+	for refused = c.ask(ctx, &p); refused != nil; {
 		if c.p.Park <= c.parked || c.m.InTransaction(ctx) {
 			return permit{}, c.refused(ctx, refused, "")
 		}
@@ -165,7 +167,7 @@ func (c *call) refused(ctx context.Context, g *gate, hint string) error {
 		hint = hintRefused(g)
 	}
 	if c.attempts == 0 {
-		c.o.refused().count.Add(1)
+		c.o.refused().later.Add(1)
 	}
 	return c.fail(ctx, &Error{Reason: ReasonBreakerOpen, Hint: hint, RetryAt: g.nextProbe(), cause: ErrBreakerOpen})
 }

@@ -170,9 +170,6 @@ func (c *call) runSlowly(ctx context.Context, b body, permit permit, refused *ga
 func (c *call) attempt(ctx context.Context, b body, permit permit) (j Judgement, err error, took time.Duration, timedOut bool) { //nolint:revive,staticcheck // the error belongs to the judgement
 	c.attempts++
 	own := ctx
-	if c.attempts > 1 {
-		own = c.again(ctx)
-	}
 	if permit.limited {
 		held := new(outer)
 		defer held.ended.Store(true)
@@ -212,7 +209,10 @@ func (c *call) repeat(ctx context.Context, b body, p permit, j Judgement, err er
 			return err
 		}
 		c.o.stats.troubled().repeat(c.attempts + 1)
-		j, err, took, timedOut = c.attempt(ctx, b, p)
+		c.permit = p // if the hook panics
+		own := c.again(ctx)
+		c.permit = permit{}
+		j, err, took, timedOut = c.attempt(own, b, p)
 		if err == nil {
 			return c.succeed(ctx, p, took)
 		}

@@ -130,9 +130,7 @@ func (c *call) fail(ctx context.Context, e *Error) error {
 // ended counts a call that failed, and tells of it.
 func (c *call) ended(ctx context.Context, err error, reason Reason) {
 	elapsed := c.at - c.start
-	if c.attempts > 0 || reason != ReasonBreakerOpen { // a refusal is counted by itself
-		c.o.stats.troubled().end(c.at, elapsed, c.attempts, false, reason)
-	}
+	c.o.stats.troubled().end(c.at, elapsed, c.attempts, false, reason)
 	if h := c.m.hooks.Load().CallEnd; h != nil {
 		h(ctx, CallEvent{
 			Op: c.op.Name, Attempts: c.attempts, Elapsed: elapsed, Parked: c.parked,
@@ -152,12 +150,19 @@ func (c *call) correlation(ctx context.Context) string {
 // Classify returns the verdict of err: by Config.Classify, by the marks of
 // Transient and RetryAfter, then by package pgerr.
 func (m *Manager) Classify(err error) pgerr.Verdict {
+	if err != nil && wraps(err) {
+		return m.classify(err, markOf(err))
+	}
+	return m.classify(err, nil)
+}
+
+func (m *Manager) classify(err error, mark *marked) pgerr.Verdict {
 	if m.cfg.Classify != nil {
 		if v, ok := m.cfg.Classify(err); ok {
 			return v
 		}
 	}
-	if markOf(err) != nil {
+	if mark != nil {
 		return pgerr.Verdict{
 			Category: pgerr.CategoryTransient,
 			Severity: pgerr.SeverityLow,
@@ -171,9 +176,6 @@ func (m *Manager) Classify(err error) pgerr.Verdict {
 
 // markOf returns the mark that fn put on err, or nil.
 func markOf(err error) *marked {
-	if !wraps(err) {
-		return nil
-	}
 	mark, _ := errors.AsType[*marked](err)
 	return mark
 }

@@ -130,20 +130,48 @@ func (e *Error) Is(target error) bool { return e.cause != nil && errors.Is(e.cau
 // As finds target in the cause of the context that ended the call beside Err.
 func (e *Error) As(target any) bool { return e.cause != nil && errors.As(e.cause, target) }
 
-// safeText is the text of err, or the name of its condition if the server's
-// message may hold data.
+// safeText is the text of err, or the name of its condition if a message of
+// the server's in it may hold data.
 func safeText(err error, v pgerr.Verdict) string {
-	if v.SQLState == "" {
+	state := v.SQLState
+	if inside := unsafeState(err); inside != "" {
+		state = inside
+	}
+	if state == "" || messageSafe(state) {
 		return err.Error()
 	}
-	entry, ok := pgerr.Lookup(v.SQLState)
-	if ok && entry.MessageSafe {
-		return err.Error()
+	if entry, ok := pgerr.Lookup(state); ok {
+		return fmt.Sprintf("%s (SQLSTATE %s)", entry.Condition, state)
 	}
-	if !ok {
-		return "SQLSTATE " + v.SQLState
+	return "SQLSTATE " + state
+}
+
+func messageSafe(state string) bool {
+	entry, ok := pgerr.Lookup(state)
+	return ok && entry.MessageSafe
+}
+
+// unsafeState returns the first SQLSTATE in err, or in what it wraps, whose
+// message may hold data; "" if there is none.
+func unsafeState(err error) string {
+	if known, ok := err.(interface{ SQLState() string }); ok {
+		if state := known.SQLState(); len(state) == 5 && !messageSafe(state) {
+			return state
+		}
 	}
-	return fmt.Sprintf("%s (SQLSTATE %s)", entry.Condition, v.SQLState)
+	switch w := err.(type) { //nolint:errorlint // this is the unwrapping loop
+	case interface{ Unwrap() error }:
+		if inner := w.Unwrap(); inner != nil {
+			return unsafeState(inner)
+		}
+	case interface{ Unwrap() []error }:
+		for _, part := range w.Unwrap() {
+			if state := unsafeState(part); state != "" {
+				return state
+			}
+		}
+	}
+	return ""
 }
 
 // round makes a duration readable: three significant digits.

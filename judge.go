@@ -11,15 +11,19 @@ import (
 
 // judge finds the verdict of the error, and how long its maker wants to wait.
 func (c *call) judge(ctx context.Context, j Judgement, err error, took time.Duration, timedOut bool) (after time.Duration) {
+	var inner *Error
+	var mark *marked
+	if wraps(err) {
+		inner, mark = c.m.own(err), markOf(err)
+	}
 	v := j.Verdict
 	if v == (pgerr.Verdict{}) {
-		v = c.m.Classify(err)
+		v = c.m.classify(err, mark)
 	}
-	if mark := markOf(err); mark != nil {
+	if mark != nil {
 		after = mark.after
 	}
 	c.inner, c.stopping = false, false
-	inner := c.m.own(err)
 	c.adopt(j, inner)
 	if inner != nil {
 		// The innermost guard has repeated and reported: nothing is left to do.

@@ -59,6 +59,24 @@ func TestParkingIsBounded(t *testing.T) {
 	})
 }
 
+func TestEveryRejectedCallIsCountedOnceAmongTheFailed(t *testing.T) {
+	bubble(t, perdure.Config{MaxParked: 1}, func(t managed) {
+		m := t.m
+		m.Breaker("database").HoldOpen("test")
+		parks := perdure.Op{Name: "park.rejected", Policy: &perdure.Policy{Park: time.Minute}}
+		var wg sync.WaitGroup
+		for range 3 { // one waits in vain, two find the line full
+			wg.Go(func() { _ = m.Do(t.Context(), parks, succeed) })
+		}
+		_ = m.Do(t.Context(), perdure.Op{Name: parks.Name}, succeed) // refused at once
+		wg.Wait()
+		s := m.Snapshot().Operations[0]
+		if got := s.Failed[perdure.ReasonBreakerOpen]; got != 4 || s.Rejected != 4 {
+			t.Errorf("%d failed by the breaker, %d rejected, want 4 of 4", got, s.Rejected)
+		}
+	})
+}
+
 // TestAShortOutageCostsAParkingCallNoAttempt: with one attempt allowed, a call
 // that parks survives a server that is away when it begins.
 func TestAShortOutageCostsAParkingCallNoAttempt(t *testing.T) {

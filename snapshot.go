@@ -38,7 +38,7 @@ type OperationSnapshot struct {
 	Breaker     *breaker.Snapshot // nil: the operation has none
 	Succeeded   uint64            // calls, at whichever attempt
 	Failed      map[Reason]uint64 // calls by why they failed; under the zero Reason those whose error came back untouched
-	Rejected    uint64            // calls that a breaker refused before they began, also after they had parked for it
+	Rejected    uint64            // of the failed calls, those that a breaker refused before they began
 	Retries     map[int]uint64    // repeats by the number of the attempt; 10 counts all from the tenth on
 	Recovered   uint64            // calls that succeeded after a repeat
 	Lost        uint64            // calls that failed after a repeat
@@ -108,12 +108,16 @@ func (s *stats) addStates(sum map[string]uint64) {
 }
 
 func (o *operation) snapshot(now time.Duration) OperationSnapshot {
+	atOnce, later := o.rejected()
 	s := OperationSnapshot{
 		Name:        o.name,
-		Rejected:    o.rejected(),
+		Rejected:    atOnce + later,
 		SuccessRate: 1,
 		Failed:      map[Reason]uint64{},
 		Retries:     map[int]uint64{},
+	}
+	if atOnce > 0 {
+		s.Failed[ReasonBreakerOpen] = atOnce // the others are counted where all calls are that waited
 	}
 	if o.gate != nil {
 		b := o.gate.breaker.Snapshot()
@@ -135,7 +139,7 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 	s.Parks, s.Waited = t.parked, t.waited
 	for reason, n := range t.outcomes {
 		if n > 0 {
-			s.Failed[Reason(reason)] = n
+			s.Failed[Reason(reason)] += n
 		}
 	}
 	for attempt := range t.retries {

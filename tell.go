@@ -16,7 +16,7 @@ func (c *call) again(ctx context.Context) context.Context {
 		return ctx
 	}
 	return h(ctx, RepeatEvent{
-		Op: c.op.Name, Attempt: c.attempts, Waited: c.at - c.tried, Verdict: c.verdict, CorrelationID: c.correlation(ctx),
+		Op: c.op.Name, Attempt: c.attempts + 1, Waited: c.at - c.tried, Verdict: c.verdict, CorrelationID: c.correlation(ctx),
 	})
 }
 

@@ -3,6 +3,7 @@ package perdure_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -130,8 +131,8 @@ func TestARefusalIsCountedOnce(t *testing.T) {
 		t.m.Breaker("database").HoldOpen("test")
 		_ = t.m.Do(t.Context(), op, succeed)
 		o := t.m.Snapshot().Operations[0]
-		if o.Rejected != 1 || len(o.Failed) != 0 {
-			t.Errorf("rejected %d, failed %v; want 1 and none", o.Rejected, o.Failed)
+		if o.Rejected != 1 || o.Failed[perdure.ReasonBreakerOpen] != 1 {
+			t.Errorf("rejected %d, failed %v; want 1 and the same 1", o.Rejected, o.Failed)
 		}
 	})
 }
@@ -382,3 +383,26 @@ func TestRestoreKeepsTheBreakersThatMatter(t *testing.T) {
 		t.Error("Restore() of a torn file succeeded")
 	}
 }
+
+func TestTheTextOfAnErrorHoldsNoDataOfAnother(t *testing.T) {
+	secret := leaky{}
+	for name, err := range map[string]error{
+		"classified by the caller": secret,
+		"wrapped":                  fmt.Errorf("loading: %w", secret),
+		"joined":                   errors.Join(sqlError("40001"), secret),
+	} {
+		m := newManager(t, perdure.Config{Classify: func(error) (pgerr.Verdict, bool) {
+			return pgerr.Verdict{Category: pgerr.CategoryTransient, Retry: pgerr.RetryStatement}, true
+		}})
+		got := m.Do(t.Context(), perdure.Op{Name: "x"}, func(context.Context) error { return err })
+		if _, ok := errors.AsType[*perdure.Error](got); !ok || strings.Contains(got.Error(), "4711") || !errors.Is(got, secret) {
+			t.Errorf("%s: %q, want the condition in place of the message", name, got)
+		}
+	}
+}
+
+// leaky is an error whose message holds data.
+type leaky struct{}
+
+func (leaky) Error() string    { return `invalid input syntax for type integer: "4711"` }
+func (leaky) SQLState() string { return "22P02" }

@@ -57,6 +57,7 @@ type trouble struct {
 	changed     chan struct{} // closed at the next change of what may be admitted; nil when nobody waits
 	queue       []event
 	delivering  bool
+	history     history
 }
 
 const (

@@ -156,7 +156,7 @@ func (v *events) emit(ctx context.Context, name string, severity log.Severity, o
 	r.SetEventName(name)
 	r.SetSeverity(severity)
 	r.SetSeverityText(severity.String())
-	all := append(slices.Clip(v.base), kvs...)
+	all := slices.Concat(v.base, kvs)
 	if op != "" {
 		all = append(all, semconv.DBOperationName(op))
 	}

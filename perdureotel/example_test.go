@@ -2,6 +2,7 @@ package perdureotel_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -41,7 +42,7 @@ func Example() {
 	attempt := 0
 	err = m.Do(ctx, refresh, func(context.Context) error {
 		if attempt++; attempt == 1 {
-			return perdure.Transient(fmt.Errorf("not yet"))
+			return perdure.Transient(errors.New("not yet"))
 		}
 		return nil
 	})

@@ -135,7 +135,7 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 			want map[string]float64
 		}{
 			{"perdure.calls", []attribute.Key{"db.operation.name", "perdure.outcome", "perdure.reason"}, map[string]float64{
-				"read succeeded": 3, "read recovered": 1, "write succeeded": 0, "write recovered": 0, "write failed": 2,
+				"read succeeded": 3, "read recovered": 1, "write succeeded": 0, "write recovered": 0, "write failed": 2, "write failed breaker_open": 1,
 			}},
 			{"perdure.retries", []attribute.Key{"db.operation.name", "perdure.attempt"}, map[string]float64{"read 2": 1, "read 3": 1}},
 			{"perdure.errors", []attribute.Key{"perdure.category"}, map[string]float64{"transient": 2, "constraint": 1, "unknown": 1}},

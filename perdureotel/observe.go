@@ -42,7 +42,7 @@ func newObserved(meter metric.Meter) (observed, error) {
 		*to, err = meter.Float64ObservableGauge(name, metric.WithUnit("1"), metric.WithDescription(text))
 		faults = append(faults, err)
 	}
-	count(&o.calls, "perdure.calls", "{call}", "Calls that ended, by outcome; rejected ones aside.")
+	count(&o.calls, "perdure.calls", "{call}", "Calls that ended, by outcome.")
 	count(&o.retries, "perdure.retries", "{retry}", "Repeats, by the number of the attempt; 10 counts all from the tenth on.")
 	count(&o.errors, "perdure.errors", "{error}", "Attempts that failed, by category and severity.")
 	count(&o.states, "perdure.sqlstate.errors", "{error}", "Attempts that failed, by SQLSTATE, of all operations.")
@@ -138,8 +138,10 @@ func (s *metrics) observeBreaker(to metric.Observer, name string, state, held in
 	}
 }
 
+// with returns base and more as one set. NewSet sorts what it is given, so it
+// is given a copy.
 func with(base []attribute.KeyValue, more ...attribute.KeyValue) metric.ObserveOption {
-	return metric.WithAttributeSet(attribute.NewSet(append(slices.Clip(base), more...)...))
+	return metric.WithAttributeSet(attribute.NewSet(slices.Concat(base, more)...))
 }
 
 // signed is what OpenTelemetry counts in: 2⁶³ events are 29 years at 10 GHz.

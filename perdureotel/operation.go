@@ -35,8 +35,8 @@ type operation struct {
 }
 
 func newOperation(name string, base []attribute.KeyValue) *operation {
-	kvs := append(slices.Clip(base), semconv.DBOperationName(name))
-	set := metric.WithAttributeSet(attribute.NewSet(kvs...))
+	kvs := slices.Concat(base, []attribute.KeyValue{semconv.DBOperationName(name)})
+	set := metric.WithAttributeSet(attribute.NewSet(slices.Clone(kvs)...)) // NewSet sorts what it is given
 	return &operation{
 		name: name, attempt: name + " attempt", kvs: kvs,
 		record:    []metric.RecordOption{set},
@@ -68,7 +68,7 @@ func (o *operation) failed(f failure) []metric.RecordOption {
 				return opts
 			}
 		}
-		set := attribute.NewSet(append(slices.Clip(o.kvs), f.attributes()...)...)
+		set := attribute.NewSet(slices.Concat(o.kvs, f.attributes())...)
 		opts = []metric.RecordOption{metric.WithAttributeSet(set)}
 		o.byFailure[f] = opts
 	}

@@ -30,7 +30,7 @@ func Rules() []Rule {
 		{Dir: "breaker"},
 		{Dir: "perdurepgx", Project: []string{".", "pgerr"}, Extern: []string{pgx}},
 		{Dir: "perduresql", Project: []string{".", "pgerr"}},
-		{Dir: "perdureprom", Project: []string{"."}, Extern: []string{"github.com/prometheus/client_golang"}},
+		{Dir: "perdureprom", Project: []string{".", "breaker"}, Extern: []string{"github.com/prometheus"}},
 		{Dir: "perdureotel", Project: []string{".", "pgerr"}, Extern: []string{"go.opentelemetry.io/otel"}},
 		{Dir: "perdurelog", Project: []string{".", "pgerr", "breaker"}},
 		{Dir: "redact", Extern: []string{"github.com/DataDog/go-sqllexer"}},
