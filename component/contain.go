@@ -1,0 +1,69 @@
+package component
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// abandonedError is the error of a func that did not return in time.
+type abandonedError struct {
+	grace time.Duration
+	cause error // of the end of its context
+}
+
+func (e *abandonedError) Error() string {
+	return fmt.Sprintf("did not return within %v after the end of its context (%v), and still runs", e.grace, e.cause)
+}
+
+// Unwrap returns the cause of the context's end.
+func (e *abandonedError) Unwrap() error { return e.cause }
+
+// contain runs fn in a goroutine of its own and returns what it returns. A panic
+// and a runtime.Goexit become errors. If fn has not returned grace after the
+// end of ctx, contain returns an *abandonedError, and when fn ends after all, late
+// is called in its goroutine with its result: exactly one of the two gets it.
+func contain[T any](ctx context.Context, grace time.Duration, fn func(context.Context) (T, error), late func(T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	var taken atomic.Bool
+	results := make(chan result, 1)
+	go func() {
+		r := result{err: errExited}
+		defer func() {
+			if v := recover(); v != nil {
+				r.err = &panicError{v, debug.Stack()}
+			}
+			if taken.CompareAndSwap(false, true) {
+				results <- r
+			} else {
+				late(r.value, r.err)
+			}
+		}()
+		r.value, r.err = fn(ctx)
+	}()
+	select {
+	case r := <-results:
+		return r.value, r.err
+	case <-ctx.Done():
+	}
+	if grace > 0 {
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case r := <-results:
+			return r.value, r.err
+		case <-timer.C:
+		}
+	}
+	if !taken.CompareAndSwap(false, true) {
+		r := <-results // it ended just now
+		return r.value, r.err
+	}
+	var none T
+	return none, &abandonedError{grace, context.Cause(ctx)}
+}
