@@ -21,17 +21,27 @@ func (e *abandonedError) Error() string {
 // Unwrap returns the cause of the context's end.
 func (e *abandonedError) Unwrap() error { return e.cause }
 
+// isAbandoned reports whether err says that this func was abandoned, and not one
+// that it called.
+func isAbandoned(err error) bool {
+	_, ok := err.(*abandonedError) //nolint:errorlint // see above
+	return ok
+}
+
 // contain runs fn in a goroutine of its own and returns what it returns. A panic
 // and a runtime.Goexit become errors. If fn has not returned grace after the
 // end of ctx, contain returns an *abandonedError, and when fn ends after all, late
-// is called in its goroutine with its result: exactly one of the two gets it.
-func contain[T any](ctx context.Context, grace time.Duration, fn func(context.Context) (T, error), late func(T, error)) (T, error) {
+// is called in its goroutine with its error: exactly one of the two gets it.
+// abandoned is called before contain gives up, and before late.
+func contain[T any](
+	ctx context.Context, grace time.Duration, fn func(context.Context) (T, error), abandoned func(), late func(error),
+) (T, error) {
 	type result struct {
 		value T
 		err   error
 	}
 	var taken atomic.Bool
-	results := make(chan result, 1)
+	results, told := make(chan result, 1), make(chan struct{})
 	go func() {
 		r := result{err: errExited}
 		defer func() {
@@ -41,7 +51,8 @@ func contain[T any](ctx context.Context, grace time.Duration, fn func(context.Co
 			if taken.CompareAndSwap(false, true) {
 				results <- r
 			} else {
-				late(r.value, r.err)
+				<-told
+				late(r.err)
 			}
 		}()
 		r.value, r.err = fn(ctx)
@@ -64,6 +75,8 @@ func contain[T any](ctx context.Context, grace time.Duration, fn func(context.Co
 		r := <-results // it ended just now
 		return r.value, r.err
 	}
+	abandoned()
+	close(told)
 	var none T
 	return none, &abandonedError{grace, context.Cause(ctx)}
 }

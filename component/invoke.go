@@ -102,7 +102,7 @@ func (i *invocation) run(ctx context.Context, in json.RawMessage) (json.RawMessa
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(life, func() { cancel(errStopped) })()
+	defer context.AfterFunc(life, func() { cancel(errStopped) })() //nolint:contextcheck // the component's life, beside the caller's
 	if d := i.m.options.Timeout; d > 0 {
 		var end context.CancelFunc
 		ctx, end = limit(ctx, d, "timeout")
@@ -121,13 +121,13 @@ func (i *invocation) inPlace(ctx context.Context, in json.RawMessage, call invoc
 	waits := time.Now()
 	err := i.m.places.take(ctx, above.has(i.m))
 	i.waited = time.Since(waits)
-	if errors.Is(err, errFull) {
+	if _, ok := err.(*busyError); ok { //nolint:errorlint // the cause of a context may be another one's
 		return nil, &fault{reason: ReasonBusy, err: err, own: true}
 	} else if err != nil {
 		return nil, err
 	}
 	defer func() {
-		if _, abandoned := errors.AsType[*abandonedError](i.last); !abandoned {
+		if !isAbandoned(i.last) {
 			i.m.places.leave()
 		}
 	}()
@@ -157,7 +157,7 @@ func (i *invocation) attempt(ctx context.Context, in json.RawMessage, call invoc
 	var out json.RawMessage
 	out, i.last = contain(ctx, i.l.cfg.Grace, func(ctx context.Context) (json.RawMessage, error) {
 		return call(ctx, in, limits)
-	}, func(_ json.RawMessage, err error) {
+	}, m.places.abandon, func(err error) {
 		m.places.returned()
 		if returned != nil {
 			e.Elapsed, e.Err = time.Since(began), err
@@ -206,8 +206,9 @@ func (i *invocation) failure(err error) *Error {
 	case ReasonAbandoned:
 		e.Hint = "let the method return soon after its context ends; until it does it keeps its place"
 	case ReasonPanicked:
-		p, _ := errors.AsType[*panicError](or(i.last, err))
-		e.Stack, e.Hint = p.stack, "see Error.Stack"
+		if p, ok := i.last.(*panicError); ok { //nolint:errorlint // that of the method itself
+			e.Stack, e.Hint = p.stack, "see Error.Stack"
+		}
 	case ReasonBusy:
 		e.Hint = "invoke it less often, or raise MaxConcurrent or MaxQueued"
 	default:

@@ -2,7 +2,6 @@ package component
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -19,8 +18,14 @@ type places struct {
 	queue     []chan error
 }
 
-// errFull is what a queue without room, or places without hope, say.
-var errFull = errors.New("busy")
+// busyError says that there is no place, and no sense in waiting for one.
+type busyError struct{ text string }
+
+func (e *busyError) Error() string { return e.text }
+
+func busy(format string, args ...any) error {
+	return &busyError{"busy: " + fmt.Sprintf(format, args...)}
+}
 
 // take takes a place, waiting for one until ctx ends. reentrant says that the
 // caller holds one of the method's places already: it does not wait for others,
@@ -60,11 +65,11 @@ func (p *places) take(ctx context.Context, reentrant bool) error {
 func (p *places) refuse(reentrant bool) error {
 	switch {
 	case p.abandoned == p.max:
-		return fmt.Errorf("%w: all %d places are held by invocations that did not return after their context had ended", errFull, p.max)
+		return busy("all %d places are held by invocations that did not return after their context had ended", p.max)
 	case reentrant:
-		return fmt.Errorf("%w: it invokes itself while all its %d places are taken", errFull, p.max)
+		return busy("it invokes itself while all its %d places are taken", p.max)
 	case len(p.queue) >= max(p.maxQueued, 0):
-		return fmt.Errorf("%w: %d invocations run and %d wait", errFull, p.running, len(p.queue))
+		return busy("%d invocations run and %d wait", p.running, len(p.queue))
 	}
 	return nil
 }

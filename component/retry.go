@@ -21,16 +21,17 @@ const database = "database"
 //
 // Its check warns while the database's breaker is not closed: see health.Breaker.
 func Retry(m *perdure.Manager) Factory {
+	r := retryMethods{m}
 	f := Factory{
 		Name: "retry",
 		Doc:  "The retry manager of a database: its breakers, its counters, and holds for maintenance.",
 		Methods: []Callable{
-			MethodOf("breakers", readBreakers).With(Options{Doc: "The state of each breaker."}),
-			MethodOf("operations", readOperations).With(Options{Doc: "What became of the calls of each operation."}),
-			MethodOf("metrics", readMetrics).With(Options{Doc: "The counters of the manager as a whole."}),
-			MethodOf("hold-open", holdOpen).With(Options{Doc: "Refuse all calls of an operation until release."}),
-			MethodOf("hold-closed", holdClosed).With(Options{Doc: "Let all calls of an operation pass until release."}),
-			MethodOf("release", release).With(Options{Doc: "End a hold."}),
+			Method("breakers", r.readBreakers).With(Options{Doc: "The state of each breaker."}),
+			Method("operations", r.readOperations).With(Options{Doc: "What became of the calls of each operation."}),
+			Method("metrics", r.readMetrics).With(Options{Doc: "The counters of the manager as a whole."}),
+			Method("hold-open", r.holdOpen).With(Options{Doc: "Refuse all calls of an operation until release."}),
+			Method("hold-closed", r.holdClosed).With(Options{Doc: "Let all calls of an operation pass until release."}),
+			Method("release", r.release).With(Options{Doc: "End a hold."}),
 		},
 		Maker: Make(func(context.Context, Deps, struct{}) (*perdure.Manager, error) {
 			if m == nil {
@@ -77,10 +78,13 @@ type releaseInput struct {
 	Operation string `json:"operation" jsonschema:"the name of the operation; database for the database's"`
 }
 
-func readBreakers(m *perdure.Manager, _ context.Context, _ struct{}) (retryBreakers, error) {
-	s := m.Snapshot()
+// retryMethods are the methods of the component "retry".
+type retryMethods struct{ m *perdure.Manager }
+
+func (r retryMethods) readBreakers(_ context.Context, _ struct{}) (retryBreakers, error) {
+	s := r.m.Snapshot()
 	out := retryBreakers{Manager: s.Name, Breakers: []retryBreaker{}}
-	one, err := readBreaker(m, database)
+	one, err := r.readBreaker(database)
 	if err != nil {
 		return retryBreakers{}, err
 	}
@@ -89,7 +93,7 @@ func readBreakers(m *perdure.Manager, _ context.Context, _ struct{}) (retryBreak
 		if s.Operations[i].Breaker == nil {
 			continue
 		}
-		if one, err = readBreaker(m, s.Operations[i].Name); err != nil {
+		if one, err = r.readBreaker(s.Operations[i].Name); err != nil {
 			return retryBreakers{}, err
 		}
 		out.Breakers = append(out.Breakers, one)
@@ -99,11 +103,11 @@ func readBreakers(m *perdure.Manager, _ context.Context, _ struct{}) (retryBreak
 
 // readBreaker reads one breaker; the error of one that does not exist lists
 // those that do.
-func readBreaker(m *perdure.Manager, operation string) (retryBreaker, error) {
-	b := m.Breaker(operation)
+func (r retryMethods) readBreaker(operation string) (retryBreaker, error) {
+	b := r.m.Breaker(operation)
 	if b == nil {
 		names := []string{database}
-		for _, o := range m.Snapshot().Operations {
+		for _, o := range r.m.Snapshot().Operations {
 			if o.Breaker != nil {
 				names = append(names, o.Name)
 			}
@@ -121,23 +125,23 @@ func readBreaker(m *perdure.Manager, operation string) (retryBreaker, error) {
 	return out, nil
 }
 
-func holdOpen(m *perdure.Manager, _ context.Context, in holdInput) (retryBreaker, error) {
-	if b := m.Breaker(in.Operation); b != nil {
+func (r retryMethods) holdOpen(_ context.Context, in holdInput) (retryBreaker, error) {
+	if b := r.m.Breaker(in.Operation); b != nil {
 		b.HoldOpen(in.Reason)
 	}
-	return readBreaker(m, in.Operation)
+	return r.readBreaker(in.Operation)
 }
 
-func holdClosed(m *perdure.Manager, _ context.Context, in holdInput) (retryBreaker, error) {
-	if b := m.Breaker(in.Operation); b != nil {
+func (r retryMethods) holdClosed(_ context.Context, in holdInput) (retryBreaker, error) {
+	if b := r.m.Breaker(in.Operation); b != nil {
 		b.HoldClosed(in.Reason)
 	}
-	return readBreaker(m, in.Operation)
+	return r.readBreaker(in.Operation)
 }
 
-func release(m *perdure.Manager, _ context.Context, in releaseInput) (retryBreaker, error) {
-	if b := m.Breaker(in.Operation); b != nil {
+func (r retryMethods) release(_ context.Context, in releaseInput) (retryBreaker, error) {
+	if b := r.m.Breaker(in.Operation); b != nil {
 		b.Release()
 	}
-	return readBreaker(m, in.Operation)
+	return r.readBreaker(in.Operation)
 }

@@ -63,8 +63,8 @@ type retryOutcome struct {
 	Count      uint64 `json:"count"`
 }
 
-func readOperations(m *perdure.Manager, _ context.Context, _ struct{}) (retryOperations, error) {
-	s := m.Snapshot()
+func (r retryMethods) readOperations(_ context.Context, _ struct{}) (retryOperations, error) {
+	s := r.m.Snapshot()
 	out := retryOperations{Manager: s.Name, Operations: []retryOperation{}}
 	for i := range s.Operations {
 		out.Operations = append(out.Operations, operation(&s.Operations[i]))
@@ -92,8 +92,8 @@ func operation(s *perdure.OperationSnapshot) retryOperation {
 	return o
 }
 
-func readMetrics(m *perdure.Manager, _ context.Context, _ struct{}) (retryMetrics, error) { //nolint:unparam // methods have errors
-	s := m.Snapshot()
+func (r retryMethods) readMetrics(_ context.Context, _ struct{}) (retryMetrics, error) {
+	s := r.m.Snapshot()
 	out := retryMetrics{
 		Manager: s.Name, At: s.At, Parked: s.Parked, Overflowed: s.Overflowed, States: s.States,
 		Budget: retryBudget{Ratio: s.Budget.Ratio, Coins: s.Budget.Coins, Paid: s.Budget.Paid, Refused: s.Budget.Refused},

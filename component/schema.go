@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -44,7 +45,7 @@ func formatFor[T any](decoded bool) (*format, error) {
 	if err != nil {
 		return nil, err
 	}
-	nullMaps(s)
+	nullable(s)
 	s.Schema = schemaVersion
 	b, err := json.Marshal(s)
 	if err != nil {
@@ -57,20 +58,29 @@ func formatFor[T any](decoded bool) (*format, error) {
 	return f, nil
 }
 
-// nullMaps lets maps be null, as encoding/json has them when they are nil and
-// as the library has slices.
-func nullMaps(s *jsonschema.Schema) {
+// nullable lets maps be null, as encoding/json has them when they are nil and
+// as the library has slices; and it adds null to the enumeration of a type that
+// a pointer leads to.
+func nullable(s *jsonschema.Schema) {
 	if s == nil {
 		return
 	}
 	if s.Type == "object" && s.Properties == nil && s.AdditionalProperties != nil && s.AdditionalProperties.Not == nil {
 		s.Type, s.Types = "", []string{"null", "object"}
 	}
-	for _, p := range s.Properties {
-		nullMaps(p)
+	if slices.Contains(s.Types, "null") {
+		if s.Const != nil {
+			s.Enum, s.Const = []any{*s.Const}, nil
+		}
+		if s.Enum != nil && !slices.Contains(s.Enum, nil) {
+			s.Enum = append(slices.Clip(s.Enum), nil)
+		}
 	}
-	nullMaps(s.Items)
-	nullMaps(s.AdditionalProperties)
+	for _, p := range s.Properties {
+		nullable(p)
+	}
+	nullable(s.Items)
+	nullable(s.AdditionalProperties)
 }
 
 // kinds walks a type and finds what the library would describe otherwise than
@@ -165,7 +175,7 @@ func own(t reflect.Type) (*jsonschema.Schema, error) {
 		if t.Kind() == reflect.Interface {
 			return nil, nil
 		}
-		schemer, _ := reflect.New(t).Interface().(Schemer)
+		schemer, _ := reflect.TypeAssert[Schemer](reflect.New(t))
 		s := new(jsonschema.Schema)
 		if err := json.Unmarshal(schemer.JSONSchema(), s); err != nil {
 			return nil, fmt.Errorf("JSONSchema of %v: %w", t, err)

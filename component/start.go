@@ -102,8 +102,8 @@ type birth struct {
 
 // startUnit makes and starts one component, whose needs run.
 func (l *Loader) startUnit(ctx context.Context, u *unit) error {
-	if hung := u.hanging(0); hung > 0 {
-		return fmt.Errorf("an earlier start or stop of it did not return when its context ended, and still runs")
+	if u.hanging(0) > 0 {
+		return errors.New("an earlier start or stop of it did not return when its context ended, and still runs")
 	}
 	deps := Deps{component: u.name, values: map[string]any{}, names: u.factory.Needs}
 	for i, name := range u.factory.Needs {
@@ -115,7 +115,7 @@ func (l *Loader) startUnit(ctx context.Context, u *unit) error {
 	born := new(birth)
 	_, err := contain(limited, l.cfg.Grace, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, u.bear(ctx, born, deps)
-	}, func(struct{}, error) { // it was abandoned and has ended: nobody will use it
+	}, func() { u.hanging(1) }, func(error) { // nobody will use it
 		_ = l.bury(ctx, born)
 		u.hanging(-1)
 	})
@@ -123,10 +123,10 @@ func (l *Loader) startUnit(ctx context.Context, u *unit) error {
 		err = context.Cause(limited) // it may have begun to end what the context was for
 	}
 	if err != nil {
-		if _, abandoned := errors.AsType[*abandonedError](err); abandoned {
-			u.hanging(1)
-		} else if late := l.bury(ctx, born); late != nil {
-			err = errors.Join(err, fmt.Errorf("stop: %w", late))
+		if !isAbandoned(err) { // else it is stopped when it returns
+			if late := l.bury(ctx, born); late != nil {
+				err = errors.Join(err, fmt.Errorf("stop: %w", late))
+			}
 		}
 		u.become(StateFailed, err, l.cfg.Hooks.StateChange)
 		return err
@@ -162,7 +162,7 @@ func (l *Loader) bury(ctx context.Context, b *birth) error {
 	defer cancel()
 	_, err := contain(limited, l.cfg.Grace, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, s.Stop(ctx)
-	}, func(struct{}, error) {})
+	}, func() {}, func(error) {})
 	return err
 }
 

@@ -76,10 +76,7 @@ func (l *Loader) stopUnit(ctx context.Context, u *unit) error {
 		defer cancel()
 		_, err = contain(limited, l.cfg.Grace, func(ctx context.Context) (struct{}, error) {
 			return struct{}{}, s.Stop(ctx)
-		}, func(struct{}, error) { u.hanging(-1) })
-		if _, abandoned := errors.AsType[*abandonedError](err); abandoned {
-			u.hanging(1)
-		}
+		}, func() { u.hanging(1) }, func(error) { u.hanging(-1) })
 	}
 	if n := u.abandoned(); n > 0 {
 		err = errors.Join(err, fmt.Errorf("%d abandoned invocations still run", n))

@@ -86,8 +86,8 @@ func (u *unit) checkConfig(depth int) error {
 		}
 		return nil
 	}
-	if maker.err != nil {
-		return nil // New says so
+	if maker.config == nil {
+		return nil // New says what is wrong with the type
 	}
 	err := maker.config.check(u.config, depth)
 	if err == nil {
@@ -147,7 +147,7 @@ func (e *stateError) Unwrap() error { return e.err }
 // enter says that an invocation or a check begins. It returns the component's
 // value, its methods and its life, or an error if it does not run. leave must
 // follow it.
-func (u *unit) enter() (value any, bound map[string]invocable, life context.Context, err error) { //nolint:revive // three parts of one thing
+func (u *unit) enter() (value any, bound map[string]invocable, life context.Context, err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.state != StateRunning {
