@@ -177,6 +177,16 @@ func (c *checker) enter(walk func()) {
 	c.left++
 }
 
+// unknown is a fault for a key that n does not have. What was meant is searched
+// for no more often than it is said: an input may have millions of such keys.
+func (c *checker) unknown(key string, n *node) {
+	if len(c.faults) == maxFaults {
+		c.more++
+		return
+	}
+	c.faultf("unknown key; %s", among(key, n.names))
+}
+
 func (c *checker) array(n *node) {
 	var item *node
 	if n != nil {
@@ -212,7 +222,7 @@ func (c *checker) object(n *node) {
 		var p *node
 		if n != nil {
 			if p = n.property(string(key)); p == nil {
-				c.faultf("unknown key; %s", among(string(key), n.names))
+				c.unknown(string(key), n)
 			}
 		}
 		c.value(p)

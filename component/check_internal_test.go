@@ -279,7 +279,7 @@ func TestTypesWithoutASchemaAreRefused(t *testing.T) {
 	_, err = formatFor[map[int]string](true)
 	refused(t, err, "the keys of map[int]string are not strings")
 	_, err = formatFor[struct{ C chan int }](true)
-	refused(t, err, "chan int")
+	refused(t, err, "C: a chan is not JSON")
 	_, err = formatFor[[]stranger](true)
 	refused(t, err, "[]component.stranger[]: JSON cannot be decoded into component.stranger")
 	_, err = formatFor[badSchema](true)

@@ -47,7 +47,7 @@ type Callable struct {
 	options  Options
 	receiver reflect.Type // nil: none
 	in, out  *format
-	err      error // what is wrong with the types
+	errs     []error // what is wrong with the types
 	// bind returns the call for a component's value.
 	bind func(value any) invocable
 }
@@ -72,7 +72,7 @@ type invocable func(ctx context.Context, in json.RawMessage, limits limits) (jso
 // it is asked once the input is decoded.
 func Method[In, Out any](name string, fn func(ctx context.Context, in In) (Out, error)) Callable {
 	if fn == nil {
-		return Callable{name: name, err: errors.New("the func is nil")}
+		return Callable{name: name, errs: []error{errors.New("the func is nil")}}
 	}
 	c := newCallable[In, Out](name)
 	c.bind = func(any) invocable { return invoke(fn) }
@@ -84,7 +84,7 @@ func Method[In, Out any](name string, fn func(ctx context.Context, in In) (Out, 
 // makes, or an interface that it has.
 func MethodOf[V, In, Out any](name string, fn func(value V, ctx context.Context, in In) (Out, error)) Callable {
 	if fn == nil {
-		return Callable{name: name, err: errors.New("the func is nil")}
+		return Callable{name: name, errs: []error{errors.New("the func is nil")}}
 	}
 	c := newCallable[In, Out](name)
 	c.receiver = reflect.TypeFor[V]()
@@ -106,14 +106,13 @@ func (c Callable) Name() string { return c.name }
 
 func newCallable[In, Out any](name string) Callable {
 	c := Callable{name: name}
-	var errIn, errOut error
-	if c.in, errIn = formatFor[In](true); errIn != nil {
-		errIn = fmt.Errorf("input: %w", errIn)
+	var err error
+	if c.in, err = formatFor[In](true); err != nil {
+		c.errs = append(c.errs, fmt.Errorf("input: %w", err))
 	}
-	if c.out, errOut = formatFor[Out](false); errOut != nil {
-		errOut = fmt.Errorf("output: %w", errOut)
+	if c.out, err = formatFor[Out](false); err != nil {
+		c.errs = append(c.errs, fmt.Errorf("output: %w", err))
 	}
-	c.err = errors.Join(errIn, errOut)
 	return c
 }
 
@@ -154,12 +153,10 @@ func (c *Callable) validate(made reflect.Type) (faults []error) {
 	if err := validMethod(c.name); err != nil {
 		faults = append(faults, err)
 	}
-	if c.bind == nil && c.err == nil {
+	if c.bind == nil && c.errs == nil {
 		addf("is the zero Callable: use Method or MethodOf")
 	}
-	if c.err != nil {
-		faults = append(faults, c.err)
-	}
+	faults = append(faults, c.errs...)
 	switch {
 	case c.receiver == nil:
 	case made == nil:

@@ -125,6 +125,8 @@ func (k *kinds) visit(t reflect.Type, path string) {
 		if k.decoded && t.NumMethod() > 0 {
 			k.faultf(path, "JSON cannot be decoded into %v", t)
 		}
+	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+		k.faultf(path, "a %v is not JSON", t.Kind())
 	default:
 	}
 }
