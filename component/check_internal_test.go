@@ -67,7 +67,7 @@ type everything struct {
 	hidden int
 }
 
-func formatOf[T any](t testing.TB) *format {
+func formatOf[T any](t *testing.T) *format {
 	t.Helper()
 	f, err := formatFor[T](true)
 	if err != nil {

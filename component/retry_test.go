@@ -27,7 +27,7 @@ func TestTheRetryManagerIsAComponent(t *testing.T) {
 				return component.Get[*perdure.Manager](deps, "retry")
 			},
 		), Methods: []component.Callable{
-			component.MethodOf("refresh", func(m *perdure.Manager, ctx context.Context, failures int) (int, error) { //nolint:revive // a method expression has its receiver first
+			component.MethodOf("refresh", func(m *perdure.Manager, ctx context.Context, failures int) (int, error) {
 				n := 0
 				return n, m.Do(ctx, refresh, func(context.Context) error {
 					if n++; n <= failures {
@@ -76,7 +76,7 @@ func TestTheRetryManagerIsAComponent(t *testing.T) {
 	if _, err := l.Invoke(t.Context(), "stats", "refresh", json.RawMessage("0")); !errors.Is(err, perdure.ErrBreakerOpen) {
 		t.Errorf("while it is held open: %v", err)
 	}
-	if got := invoke("retry", "breakers", ""); fmt.Sprint(len(got["breakers"].([]any))) != "2" {
+	if got := invoke("retry", "breakers", ""); len(got["breakers"].([]any)) != 2 {
 		t.Errorf("breakers = %v", got)
 	}
 	if got := invoke("retry", "hold-closed", `{"operation": "stats.refresh", "reason": "go on"}`); got["state"] != "closed" || got["held"] != "closed" {
