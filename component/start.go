@@ -146,6 +146,9 @@ func (u *unit) bear(ctx context.Context, b *birth, deps Deps) error {
 		return err
 	}
 	b.value, b.made = v, true
+	if ctx.Err() != nil { // it took too long: what it needs may not run any more
+		return context.Cause(ctx)
+	}
 	if s, ok := v.(Starter); ok {
 		return s.Start(ctx)
 	}
