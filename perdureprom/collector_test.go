@@ -92,7 +92,7 @@ database_errors_total{category="timeout",manager="warehouse",operation="stats.re
 database_errors_total{category="transient",manager="warehouse",operation="stats.read",severity="medium"} 2
 database_errors_total{category="transient",manager="warehouse",operation="stats.write",severity="medium"} 1
 database_errors_total{category="unknown",manager="warehouse",operation="stats.write",severity="low"} 1
-# HELP database_parked_operations Calls that wait for a circuit breaker to let them pass.
+# HELP database_parked_operations Calls that wait for a circuit breaker or the retry budget to let them pass.
 # TYPE database_parked_operations gauge
 database_parked_operations{manager="warehouse"} 0
 # HELP database_retried_operations_total Calls that needed a repeat, by whether they succeeded or failed in the end.
@@ -107,7 +107,7 @@ database_retry_budget_paid_total{manager="warehouse"} 2
 # HELP database_retry_budget_ratio Share of the repeats allowed in the last second that is left, 0 to 1.
 # TYPE database_retry_budget_ratio gauge
 database_retry_budget_ratio{manager="warehouse"} 1
-# HELP database_retry_budget_refused_total Times that the retry budget could not pay for a repeat. A call that waits for the budget asks again and again.
+# HELP database_retry_budget_refused_total Repeats that the retry budget could not pay for when they were due. Parked calls pay later.
 # TYPE database_retry_budget_refused_total counter
 database_retry_budget_refused_total{manager="warehouse"} 0
 # HELP database_sqlstate_errors_total Failed attempts by the SQLSTATE of the server. What is not a SQLSTATE, and what is too many, counts as other.
