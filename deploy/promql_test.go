@@ -211,20 +211,21 @@ func TestEachAlertIsDocumentedAndTested(t *testing.T) {
 		}
 	}
 	readYAML(t, rulesTestFile, &tests)
-	fires, silent, recorded := map[string]bool{}, map[string]bool{}, ""
+	fires, silent := map[string]bool{}, map[string]bool{}
+	var recorded strings.Builder
 	for _, test := range tests.Tests {
 		for _, a := range test.Alerts {
 			fires[a.Alertname] = fires[a.Alertname] || len(a.Want) > 0
 			silent[a.Alertname] = silent[a.Alertname] || len(a.Want) == 0
 		}
 		for _, e := range test.Exprs {
-			recorded += e.Expr + "\n"
+			recorded.WriteString(e.Expr + "\n")
 		}
 	}
 	used := map[string]bool{}
 	for _, r := range rules(t) {
 		if r.Record != "" {
-			if !strings.Contains(recorded, r.Record) {
+			if !strings.Contains(recorded.String(), r.Record) {
 				t.Errorf("%s is recorded and not tested", r.Record)
 			}
 			continue
