@@ -75,6 +75,11 @@ func expressions(t *testing.T) map[string]string {
 			all[fmt.Sprintf("%s %q %s", dashboardFile, p.Title, target.RefID)] = target.Expr
 		}
 	}
+	for _, v := range readDashboard(t).Templating.List {
+		if m := values.FindStringSubmatch(v.text()); m != nil {
+			all[dashboardFile+" variable "+v.Name] = fmt.Sprintf("count by (%s) (%s)", m[2], m[1])
+		}
+	}
 	for _, a := range readDashboard(t).Annotations.List {
 		all[dashboardFile+" annotation "+a.Name] = a.Expr
 	}
@@ -107,6 +112,7 @@ func known(t *testing.T) map[string][]string {
 }
 
 var (
+	values   = regexp.MustCompile(`^label_values\((.*), ([a-z_]+)\)$`)
 	quoted   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
 	brackets = regexp.MustCompile(`\[[^\]]*\]`)
 	grouping = regexp.MustCompile(`\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)`)
@@ -177,9 +183,6 @@ func TestEachMetricIsSeen(t *testing.T) {
 	var all strings.Builder
 	for _, expr := range expressions(t) {
 		all.WriteString(expr + "\n")
-	}
-	for _, v := range readDashboard(t).Templating.List {
-		all.WriteString(v.text())
 	}
 	for _, m := range perdureprom.Metrics() {
 		if !regexp.MustCompile(`\b` + m.Name + `(_bucket|_sum|_count)?\b`).MatchString(all.String()) {
@@ -307,10 +310,16 @@ type panel struct {
 type variable struct {
 	Name  string
 	Type  string
-	Query json.RawMessage
+	Query any
 }
 
-func (v variable) text() string { return string(v.Query) }
+// text returns the query: "label_values(METRIC, LABEL)" for what is asked of Prometheus.
+func (v variable) text() string {
+	if q, ok := v.Query.(map[string]any); ok {
+		return fmt.Sprint(q["query"])
+	}
+	return ""
+}
 
 type dashboard struct {
 	UID, Title  string
