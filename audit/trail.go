@@ -110,9 +110,7 @@ func (t *Trail) encode(r Record) ([]byte, error) {
 	if r.Time.IsZero() {
 		r.Time = time.Now()
 	}
-	if t.cfg.Sanitize == nil {
-		r.Text = ""
-	} else if r.Text != "" {
+	if r.Text != "" {
 		r.Text = t.cfg.Sanitize(r.Text)
 	}
 	return encode(&r, "")

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/audit"
+	"github.com/perdure/perdure/redact"
 )
 
 // Config says how a Recorder works. Its zero value is the documented default.
@@ -24,6 +25,8 @@ type Config struct {
 	Wait time.Duration
 	// Every is how often refused calls and dropped records are summed up. Zero means 1s.
 	Every time.Duration
+	// Redactor makes the texts of errors fit to be stored. The zero Redactor has redact's own rules.
+	Redactor redact.Redactor
 	// Logger is told, once, when the trail fails. Nil means that nobody is.
 	Logger *slog.Logger
 }
