@@ -20,7 +20,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 
 	trail, err := audit.Open(audit.Config{Dir: dir})
 	if err != nil {
@@ -62,7 +62,7 @@ func ExampleTail() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	trail, err := audit.Open(audit.Config{Dir: dir})
 	if err != nil {
 		fmt.Println(err)

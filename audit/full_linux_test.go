@@ -4,6 +4,8 @@ import (
 	"os"
 	"syscall"
 	"testing"
+
+	"github.com/perdure/perdure/audit"
 )
 
 // TestAFullDiskFailsTheTrail needs a file system that can be filled: it mounts
@@ -13,17 +15,19 @@ func TestAFullDiskFailsTheTrail(t *testing.T) {
 		t.Log("no file system can be mounted here")
 		return
 	}
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
-		t.Logf("no file system can be mounted here: %v", err)
-		return
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
-			t.Error(err)
+	for _, size := range []int64{0, 4096, 5000, 6000, 7000, 8192} { // it is full in a file, or where one is begun
+		dir := t.TempDir()
+		if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+			t.Logf("no file system can be mounted here: %v", err)
+			return
 		}
-	})
-	if err := appendUntilFull(dir, syscall.ENOSPC); err != nil {
-		t.Fatal(err)
+		t.Cleanup(func() {
+			if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+		if err := appendUntilFull(audit.Config{Dir: dir, CheckpointAfter: -1, MaxFileBytes: size}, syscall.ENOSPC); err != nil {
+			t.Errorf("files of %d bytes: %v", size, err)
+		}
 	}
 }

@@ -195,14 +195,14 @@ func TestAFailedTrailIsToldOnceAndCounted(t *testing.T) {
 	if err := r.trail.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
-		r.manager.Breaker("database").HoldOpen("x")
-		r.manager.Breaker("database").Release()
+	h := r.recorder.Hooks()
+	for range 6 {
+		h.CommitOutcome(t.Context(), perdure.OutcomeEvent{Op: "a", Resolution: perdure.Aborted})
 	}
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
-	if s := r.recorder.Stats(); s.Failed != 6 || s.Lost() != 6 {
+	if s := r.recorder.Stats(); s.Failed != 6 || s.Lost() != 6 || r.trail.Stats().Failures != 6 {
 		t.Errorf("Stats = %+v, want 6 failed", s)
 	}
 	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "the trail is closed") {
@@ -222,7 +222,10 @@ func TestARecordThatCannotBeStoredTakesNoOtherWithIt(t *testing.T) {
 	if got := r.records(t, audit.KindOutcome); len(got) != 2 {
 		t.Errorf("outcomes = %+v, want a and c", got)
 	}
-	if s := r.recorder.Stats(); s.Failed != 1 {
-		t.Errorf("Stats = %+v, want 1 failed", s)
+	if s := r.recorder.Stats(); s.Dropped != 1 || s.Failed != 0 {
+		t.Errorf("Stats = %+v, want 1 dropped", s)
+	}
+	if got := r.records(t, audit.KindDropped); len(got) != 1 {
+		t.Errorf("dropped = %+v, want one record", got)
 	}
 }
