@@ -38,7 +38,7 @@ type Config struct {
 	// keeps all free text out.
 	Sanitize func(string) string
 	// Checkpointed is called with each signed checkpoint once it is durable, in order, and must not
-	// block: Append waits for it. Send the note to another machine: it is the evidence against
+	// block: Append waits for it. It must not call Append or Close. Send the note to another machine: it is the evidence against
 	// whoever can write to this one. Nil means that nobody is told.
 	Checkpointed func(note string)
 }
