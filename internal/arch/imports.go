@@ -31,7 +31,7 @@ func Rules() []Rule {
 		{Dir: "perdurepgx", Project: []string{".", "pgerr"}, Extern: []string{pgx}},
 		{Dir: "perduresql", Project: []string{".", "pgerr"}},
 		{Dir: "perdureprom", Project: []string{".", "breaker"}, Extern: []string{"github.com/prometheus"}},
-		{Dir: "perdureaudit", Project: []string{".", "audit", "breaker"}},
+		{Dir: "perdureaudit", Project: []string{".", "audit", "breaker", "redact"}},
 		{Dir: "perdureotel", Project: []string{".", "pgerr"}, Extern: []string{"go.opentelemetry.io/otel"}},
 		{Dir: "perdurelog", Project: []string{".", "pgerr", "breaker"}},
 		{Dir: "redact", Project: []string{"pgerr"}},
