@@ -44,10 +44,13 @@ func doubtfulCommit(t *testing.T, w *ways, serverURL, user string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := perdure.New(w.config())
+	cfg := w.config()
+	cfg.Name = "doubt"
+	m, err := perdure.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.satellites.attach(t, m)
 	db, err := perdurepgx.Open(ctx, pc, m, perdurepgx.Config{ResolveTimeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
