@@ -98,7 +98,7 @@ func TestNoMarkedSecretLeaks(t *testing.T) {
 	channels := append(w.channels(t), w.satellites.channels(t)...)
 	for _, c := range channels {
 		out := c.dump()
-		if out == "" && c.name != "the Manager's log" {
+		if out == "" {
 			t.Errorf("nothing was said over %s", c.name)
 		}
 		for name, mark := range marks {

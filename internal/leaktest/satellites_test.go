@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -100,8 +101,8 @@ func (s *satellites) attach(t *testing.T, m *perdure.Manager) {
 
 // stop ends what attach began, so that all is written.
 func (s *satellites) stop() {
-	for i := len(s.stops) - 1; i >= 0; i-- {
-		s.stops[i]()
+	for _, stop := range slices.Backward(s.stops) {
+		stop()
 	}
 }
 
@@ -159,7 +160,7 @@ func (s *satellites) channels(t *testing.T) []channel {
 				t.Error(err)
 			}
 			for _, name := range files {
-				b, err := os.ReadFile(name) //nolint:gosec // of our own directory
+				b, err := os.ReadFile(name)
 				if err != nil {
 					t.Error(err)
 				}
