@@ -24,7 +24,7 @@ const (
 // a finding: a new package is a decision, and this table is where it is taken.
 func Rules() []Rule {
 	return []Rule{
-		{Dir: ".", Project: []string{"pgerr", "backoff", "breaker"}},
+		{Dir: ".", Project: []string{"pgerr", "backoff", "breaker", "redact"}},
 		{Dir: "pgerr"},
 		{Dir: "backoff"},
 		{Dir: "breaker"},
