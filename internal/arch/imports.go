@@ -28,7 +28,7 @@ func Rules() []Rule {
 		{Dir: "pgerr"},
 		{Dir: "backoff"},
 		{Dir: "breaker"},
-		{Dir: "perdurepgx", Project: []string{".", "pgerr"}, Extern: []string{pgx}},
+		{Dir: "perdurepgx", Project: []string{".", "pgerr", "redact"}, Extern: []string{pgx}},
 		{Dir: "perduresql", Project: []string{".", "pgerr"}},
 		{Dir: "perdureprom", Project: []string{".", "breaker"}, Extern: []string{"github.com/prometheus"}},
 		{Dir: "perdureaudit", Project: []string{".", "audit", "breaker"}},
