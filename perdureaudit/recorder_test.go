@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,7 +85,7 @@ var (
 func TestWhatHappensInAManagerIsRecorded(t *testing.T) {
 	r := newRig(t, perdureaudit.Config{Manager: "warehouse"}, perdure.Policy{MaxAttempts: 2})
 	ctx := perdure.WithCorrelationID(t.Context(), "request-7")
-	broken := perdure.Transient(errors.New("broken pipe"))
+	broken := perdure.Transient(syscall.EPIPE)
 	if err := r.manager.Do(ctx, load, func(context.Context) error { return broken }); err == nil {
 		t.Fatal("Do = nil")
 	}
