@@ -356,6 +356,19 @@ func TestAnyNumberOfManagersAndCollectors(t *testing.T) {
 	}
 }
 
+func TestACollectorCostsCallsNoAllocation(t *testing.T) {
+	m := newManager(t, perdure.Config{})
+	r := registry(t, newCollector(t, m))
+	gather(t, r)
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(1000, func() { _ = m.Do(ctx, read, succeed) }); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+	if v := value(t, gather(t, r), "database_operations_total", "outcome", "succeeded"); v < 1000 {
+		t.Errorf("%v calls counted, want 1,000 at least", v)
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	m := newManager(t, perdure.Config{Name: "twice"})
 	for name, managers := range map[string][]*perdure.Manager{

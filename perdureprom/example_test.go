@@ -3,6 +3,7 @@ package perdureprom_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ func ExampleNew() {
 	})
 
 	scrape := httptest.NewRecorder()
-	metrics.ServeHTTP(scrape, httptest.NewRequest("GET", "/metrics", nil))
+	metrics.ServeHTTP(scrape, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for line := range strings.Lines(scrape.Body.String()) {
 		if slices.ContainsFunc([]string{"database_circuit_breaker_state{", `database_retries_total{attempt="2"`, "retry_success_rate{"},
 			func(name string) bool { return strings.HasPrefix(line, name) }) {
