@@ -132,10 +132,12 @@ func (a *attempt) send(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// answered judges an error from COMMIT. Four things prove that it is rolled
-// back; all else is a doubt.
+// answered judges an error from COMMIT. One thing proves that it happened, four
+// prove that it is rolled back; all else is a doubt.
 func (a *attempt) answered(ctx context.Context, err error) (perdure.Judgement, error) {
 	switch {
+	case a.w.tags.now().commits != a.tags.commits:
+		return perdure.Judgement{}, nil // the reply had arrived; what failed came after it
 	case errors.Is(err, pgx.ErrTxCommitRollback):
 		if a.w.txErr != nil {
 			err = &abortedError{err: a.w.txErr}

@@ -11,6 +11,8 @@ import (
 
 var (
 	errCommitInside = errors.New("perdurepgx: the transaction is committed when its function returns nil: do not call Commit")
+	errEndedInside  = errors.New("perdurepgx: the function ended the transaction with a statement of its own")
+	errMadeWritable = errors.New("perdurepgx: the function made its READ ONLY transaction writable")
 	errNested       = errors.New("perdurepgx: a transaction is open already: use tx.Begin for a savepoint")
 )
 
@@ -34,10 +36,17 @@ func open(ctx context.Context, conn *pgx.Conn, commitSQL string) pgx.Tx {
 	return conn.SendBatch(ctx, b).Tx()
 }
 
-func (h *handle) saw(sql string) {
+// saw looks at a statement before it is sent. One that would end the
+// transaction is refused here, where nothing has happened yet: if its reply
+// were lost, nobody could tell.
+func (h *handle) saw(sql string) error {
+	if endsInside(sql) {
+		return errEndedInside
+	}
 	if !h.notifies && mayNotify(sql) {
 		h.notifies = true
 	}
+	return nil
 }
 
 // mayNotify reports whether sql holds the word notify, in any case.
@@ -84,7 +93,9 @@ func (h *handle) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 		return pgx.FailedBatchResults(b, pgx.ErrTxClosed)
 	}
 	for _, q := range b.QueuedQueries {
-		h.saw(q.SQL)
+		if err := h.saw(q.SQL); err != nil {
+			return pgx.FailedBatchResults(b, err)
+		}
 	}
 	return h.Tx.SendBatch(ctx, b)
 }
@@ -93,7 +104,9 @@ func (h *handle) Prepare(ctx context.Context, name, sql string) (*pgconn.Stateme
 	if h.done {
 		return nil, pgx.ErrTxClosed
 	}
-	h.saw(sql)
+	if err := h.saw(sql); err != nil {
+		return nil, err
+	}
 	return h.Tx.Prepare(ctx, name, sql)
 }
 
@@ -101,7 +114,9 @@ func (h *handle) Exec(ctx context.Context, sql string, args ...any) (pgconn.Comm
 	if h.done {
 		return pgconn.CommandTag{}, pgx.ErrTxClosed
 	}
-	h.saw(sql)
+	if err := h.saw(sql); err != nil {
+		return pgconn.CommandTag{}, err
+	}
 	return h.Tx.Exec(ctx, sql, args...)
 }
 
@@ -109,7 +124,9 @@ func (h *handle) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, 
 	if h.done {
 		return failedRows{err: pgx.ErrTxClosed}, pgx.ErrTxClosed
 	}
-	h.saw(sql)
+	if err := h.saw(sql); err != nil {
+		return failedRows{err: err}, err
+	}
 	return h.Tx.Query(ctx, sql, args...)
 }
 
@@ -117,6 +134,8 @@ func (h *handle) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row 
 	if h.done {
 		return failedRows{err: pgx.ErrTxClosed}
 	}
-	h.saw(sql)
+	if err := h.saw(sql); err != nil {
+		return failedRows{err: err}
+	}
 	return h.Tx.QueryRow(ctx, sql, args...)
 }

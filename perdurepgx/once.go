@@ -57,10 +57,9 @@ func Once[T any](ctx context.Context, db *DB, op perdure.Op, key string, fn func
 		return out, nil
 	}
 	var remembered T
-	if len(last.result) > 0 {
-		if err := json.Unmarshal(last.result, &remembered); err != nil {
-			return remembered, fmt.Errorf("remembered result of %s: %w", key, err)
-		}
+	if err := json.Unmarshal(last.result, &remembered); err != nil {
+		var zero T
+		return zero, fmt.Errorf("remembered result of %s: %w", key, err)
 	}
 	return remembered, nil
 }
@@ -113,6 +112,10 @@ func (db *DB) onceTx(ctx context.Context, op perdure.Op, key string,
 	return err
 }
 
+// errCutInTwo is the error of a key without a result, which is kept with COMMIT.
+var errCutInTwo = errors.New("perdurepgx: the work of this key ended its transaction with a COMMIT of its own: " +
+	"some of it may be missing; look, and forget the key to do it again")
+
 // beginSQL takes the key.
 func (o *once) beginSQL(pc *pgconn.PgConn, id uuid, wait time.Duration) (string, error) {
 	key, err := pc.EscapeString(o.key)
@@ -136,6 +139,9 @@ func (o *once) begun(d *doubt, rows [][]string) error {
 	if rows[0][0] != "t" {
 		o.remembered = true
 		o.result = []byte(rows[0][2])
+		if len(o.result) == 0 {
+			return errCutInTwo
+		}
 	}
 	return nil
 }

@@ -17,14 +17,20 @@ create unique index outcome_key on perdure.outcome (key) where key is not null;
 -- transaction does not break its COMMIT. Their search_path is fixed.
 
 -- mark is sent with COMMIT. It does nothing in a transaction that has changed
--- nothing, except when it is forced (NOTIFY gets its xid inside COMMIT).
+-- nothing, except when it is forced (NOTIFY gets its xid inside COMMIT), or when
+-- the change may be in another server: a foreign table's gives no xid here.
 create function perdure.mark(a uuid, forced boolean default false) returns boolean
 language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
 begin
-	if not forced and pg_current_xact_id_if_assigned() is null then
+	if not forced and pg_current_xact_id_if_assigned() is null and not exists (select from pg_foreign_server) then
 		return false;
 	end if;
 	if current_setting('transaction_read_only') = 'on' then
+		if pg_current_xact_id_if_assigned() is not null and current_setting('default_transaction_read_only') = 'off' then
+			raise exception using errcode = 'read_only_sql_transaction',
+				message = 'the transaction was made read only after it had changed something: it cannot be marked',
+				hint = 'Do not use SET TRANSACTION READ ONLY in it.';
+		end if;
 		return false;
 	end if;
 	insert into perdure.outcome (attempt) values (a);
