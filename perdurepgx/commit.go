@@ -108,7 +108,12 @@ func (a *attempt) commit(ctx context.Context) (perdure.Judgement, error) {
 	}
 	err := a.send(ctx, tx)
 	a.h.done = true
-	if err == nil {
+	switch {
+	case a.w.unreplicated.Swap(false):
+		// As good as no reply: the resolver waits for the standbys.
+		a.doubt.err = errUnreplicated
+		return perdure.Judgement{}, errUnreplicated
+	case err == nil:
 		return perdure.Judgement{}, nil
 	}
 	return a.answered(ctx, err)

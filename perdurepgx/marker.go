@@ -48,6 +48,9 @@ func (r *resolver) askMarkers(ctx context.Context, pc *pgconn.PgConn, batch []*q
 	if tag != "COMMIT" {
 		return errors.New("the resolver's own transaction was rolled back")
 	}
+	if wireOf(pc).unreplicated.Swap(false) {
+		return errUnreplicated
+	}
 	for _, row := range rows {
 		q := byID[row[0]]
 		if q == nil {
@@ -57,6 +60,10 @@ func (r *resolver) askMarkers(ctx context.Context, pc *pgconn.PgConn, batch []*q
 		case "committed":
 			q.answer(answer{resolution: perdure.Committed, evidence: "its marker is there"})
 		case "aborted":
+			if q.tooOld() {
+				q.answer(tooOldAnswer())
+				continue
+			}
 			if err := evict(ctx, pc, q.doubt.backend); err != nil {
 				return err
 			}

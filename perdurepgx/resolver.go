@@ -52,8 +52,8 @@ type question struct {
 // resolve asks q and waits for the answer, for Config.ResolveTimeout at most.
 func (r *resolver) resolve(ctx context.Context, q *question) answer {
 	limit := r.db.cfg.ResolveTimeout
-	if time.Since(q.doubt.sent.Round(0)) > r.db.cfg.Retention/2 {
-		return answer{resolution: perdure.Undecided, evidence: "the doubt is older than the markers are kept"}
+	if q.tooOld() {
+		return tooOldAnswer()
 	}
 	q.ready = make(chan answer, 1)
 	r.mu.Lock()
@@ -89,6 +89,18 @@ func (r *resolver) resolve(ctx context.Context, q *question) answer {
 	default:
 		return unknown(limit, q.why)
 	}
+}
+
+// maxAge is how old a doubt may be: the marker of an older one may be pruned,
+// by a program whose Config keeps them for the shortest time.
+const maxAge = minRetention / 2
+
+// tooOld reports whether a marker that is not there proves nothing any more.
+// The wall clock counts: a process may have been asleep with its machine.
+func (q *question) tooOld() bool { return time.Since(q.doubt.sent.Round(0)) > maxAge }
+
+func tooOldAnswer() answer {
+	return answer{resolution: perdure.Undecided, evidence: "the doubt is older than markers are sure to be kept"}
 }
 
 // answer gives q its answer; the first counts.

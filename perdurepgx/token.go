@@ -73,6 +73,9 @@ func (r *resolver) askTokens(ctx context.Context, pc *pgconn.PgConn, batch []*qu
 	if _, _, err := simple(ctx, pc, sql); err != nil {
 		return fmt.Errorf("committed, but not acknowledged by the standbys: %w", err)
 	}
+	if wireOf(pc).unreplicated.Swap(false) {
+		return errUnreplicated
+	}
 	for _, q := range committed {
 		q.answer(answer{
 			resolution: perdure.Committed,

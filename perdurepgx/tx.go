@@ -74,6 +74,8 @@ func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.T
 		return j, err
 	}
 	a.conn, a.w, a.pc = conn, w, conn.Conn().PgConn()
+	a.db.open.Add(1) // while the connection is held, Close waits for the pool
+	defer a.db.open.Done()
 	defer func() {
 		if a.settled != nil {
 			a.settled()
@@ -89,7 +91,9 @@ func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.T
 	finished = true
 	if a.doubt.err != nil {
 		// The connection goes first: nothing is looked into while it is held.
-		w.cut()
+		if w.committing.Load() {
+			w.cut()
+		}
 		conn.Release()
 		return a.resolve(ctx)
 	}
@@ -103,8 +107,7 @@ func (a *attempt) body(ctx context.Context, fn func(ctx context.Context, tx pgx.
 		return j, err
 	}
 	if a.once != nil && a.once.remembered {
-		a.rollback(ctx)
-		return perdure.Judgement{}, nil
+		return a.confirm(ctx)
 	}
 	err := fn(a.db.m.WithTransaction(ctx), a.h)
 	if err != nil {
@@ -139,12 +142,24 @@ func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
 			return a.beginFailed(ctx, err)
 		}
 	}
+	if known != nil && !known.marker && (a.once != nil || a.method == Marker) {
+		// Another process may have called Migrate since this connection asked.
+		a.w.known = nil
+		var err error
+		if known, err = a.db.learn(ctx, a.pc, a.w); err != nil {
+			return a.beginFailed(ctx, err)
+		}
+	}
 	if a.method == Auto && known != nil {
 		a.method = a.db.methodFor(known)
 	}
 	sql, err := a.beginSQL(known)
 	if err != nil {
-		return never(hintMigrate), err
+		j := never("")
+		if isMissing(err) {
+			j.Hint = hintMigrate
+		}
+		return j, err
 	}
 	rows, _, err := simple(ctx, a.pc, sql)
 	if err == nil {

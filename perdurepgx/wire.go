@@ -35,6 +35,8 @@ type wire struct {
 	up         atomic.Bool // the connection is made; a further dial is a CancelRequest
 	committing atomic.Bool // a COMMIT is pending or in doubt: no CancelRequest
 	tags       tags        // what the server said about transactions
+	// A commit is done, but somebody ended its wait for the synchronous standbys.
+	unreplicated atomic.Bool
 
 	mu      sync.Mutex // guards the fields below
 	socket  net.Conn   // below TLS
@@ -121,8 +123,12 @@ func (w *wire) cut() {
 }
 
 // sawNotice keeps a notice that explains the end of the connection: 57P01 and
-// 57P02 arrive as warnings before an EOF.
+// 57P02 arrive as warnings before an EOF. And it notes a commit whose wait for
+// the standbys was ended by a cancel: that is a success with a warning.
 func (w *wire) sawNotice(n *pgconn.Notice) {
+	if n.Routine == "SyncRepWaitForLSN" {
+		w.unreplicated.Store(true)
+	}
 	if !strings.HasPrefix(n.Code, "57P") {
 		return
 	}
