@@ -3,12 +3,17 @@ package perdurepgx
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/perdure/perdure"
 )
+
+// markerWait is for how many milliseconds one transaction of the resolver waits
+// for attempts that are still open, shared among them.
+const markerWait = 20
 
 // askMarkers asks for all markers in one transaction. Each question inserts
 // the row of its attempt: if that works, the attempt never can commit; if the
@@ -20,7 +25,9 @@ func (r *resolver) askMarkers(ctx context.Context, pc *pgconn.PgConn, batch []*q
 		return nil
 	}
 	var b strings.Builder
-	b.WriteString("begin isolation level read committed read write; set local lock_timeout = '20ms'; ")
+	b.WriteString("begin isolation level read committed read write; set local lock_timeout = ")
+	b.WriteString(strconv.Itoa(max(markerWait/len(batch), 1)))
+	b.WriteString("; ")
 	b.WriteString("set local statement_timeout = 0; ")
 	if level := r.db.syncLevel.Load(); level != nil {
 		b.WriteString("set local synchronous_commit = ")

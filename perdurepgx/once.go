@@ -26,8 +26,9 @@ const maxKeyLen = 1024
 //
 // Apart from that Once is [DB.InTx]: it repeats, commits and resolves in the
 // same way. It needs the table that [DB.Migrate] creates, also under Token.
-// Keys have 1 to 1,024 bytes and are kept until [DB.Forget]. Inside a
-// transaction, and so inside another Once, it is an error.
+// Keys have 1 to 1,024 bytes and are kept until [DB.Forget]. A result is kept as
+// jsonb, which cannot hold a zero character in a string (22P05, at COMMIT) and
+// makes 0 of -0. Inside a transaction, and so inside another Once, it is an error.
 func Once[T any](ctx context.Context, db *DB, op perdure.Op, key string, fn func(ctx context.Context, tx pgx.Tx) (T, error)) (T, error) {
 	var out T
 	if err := checkKey(key); err != nil {

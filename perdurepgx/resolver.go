@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	resolverDial  = time.Second            // for one connection
+	resolverDial  = time.Second            // for one connection; twice as long after two that took longer
+	dialSlow      = 4 * time.Second        // at most that: TLS and a password take eight round trips
 	resolverAsk   = 400 * time.Millisecond // for one batch of questions; twice as long after two that took longer
 	resolverSlow  = 8 * time.Second        // at most that: under synchronous replication the resolver waits as others do
 	resolverRetry = 100 * time.Millisecond // after the server could not be reached
@@ -147,7 +148,9 @@ func (r *resolver) batch() []*question {
 func (r *resolver) run(ctx context.Context) {
 	var pc *pgconn.PgConn
 	defer func() { hangUp(ctx, pc) }()
-	poll, limit, late := firstPoll, resolverAsk, 0
+	poll := firstPoll
+	dialing := patience{limit: resolverDial, most: dialSlow}
+	asking := patience{limit: resolverAsk, most: resolverSlow}
 	for {
 		batch := r.batch()
 		if len(batch) == 0 {
@@ -158,8 +161,9 @@ func (r *resolver) run(ctx context.Context) {
 		}
 		if pc == nil {
 			var err error
-			if pc, err = r.db.dialOwn(ctx, resolverDial); err != nil {
+			if pc, err = r.db.dialOwn(ctx, dialing.limit); err != nil {
 				pc = nil
+				dialing.failed(err)
 				hinderAll(batch, err)
 				if !r.pause(resolverRetry) {
 					return
@@ -167,19 +171,14 @@ func (r *resolver) run(ctx context.Context) {
 				continue
 			}
 		}
-		err := r.ask(ctx, pc, batch, limit)
+		err := r.ask(ctx, pc, batch, asking.limit)
 		if err != nil {
-			if errors.Is(err, context.DeadlineExceeded) {
-				// A connection that leads nowhere is commoner than a server that is slow.
-				if late++; late%2 == 0 {
-					limit = min(2*limit, resolverSlow)
-				}
-			}
+			asking.failed(err)
 			hinderAll(batch, err)
 			hangUp(ctx, pc)
 			pc = nil
 		} else {
-			limit, late = resolverAsk, 0
+			asking = patience{limit: resolverAsk, most: resolverSlow}
 		}
 		if len(r.batch()) == 0 {
 			poll = firstPoll
@@ -189,6 +188,22 @@ func (r *resolver) run(ctx context.Context) {
 			return
 		}
 		poll = min(2*poll, lastPoll)
+	}
+}
+
+// patience is a limit that doubles after two waits that were too long: a
+// connection that leads nowhere is commoner than a server that is slow.
+type patience struct {
+	limit, most time.Duration
+	late        int
+}
+
+func (p *patience) failed(err error) {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return
+	}
+	if p.late++; p.late%2 == 0 {
+		p.limit = min(2*p.limit, p.most)
 	}
 }
 
@@ -258,7 +273,7 @@ func (r *resolver) ask(ctx context.Context, pc *pgconn.PgConn, batch []*question
 	errMarkers := r.askMarkers(ctx, pc, markers)
 	var errTokens error
 	if !pc.IsClosed() {
-		errTokens = r.askTokens(ctx, pc, tokens)
+		errTokens = r.askTokens(ctx, pc, tokens, limit)
 	}
 	if errMarkers == nil && errTokens == nil {
 		for _, q := range batch {

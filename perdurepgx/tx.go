@@ -168,7 +168,7 @@ func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
 	if err != nil {
 		return a.beginFailed(ctx, err)
 	}
-	a.h = &handle{Tx: open(ctx, a.conn.Conn(), a.commitSQL())}
+	a.h = &handle{Tx: open(ctx, a.conn.Conn(), a.commitSQL(false))}
 	a.tags = a.w.tags.now()
 	return perdure.Judgement{}, nil
 }
