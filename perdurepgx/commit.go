@@ -60,7 +60,6 @@ func (a *attempt) begun(known *facts, rows [][]string) error {
 		a.doubt.inc = known.inc
 		return a.once.begun(&a.doubt, rows)
 	case a.method == Marker:
-		a.doubt.backend = known.backend
 		if len(rows) == 1 && len(rows[0]) == 2 {
 			a.doubt.backend = backend{pid: rows[0][0], began: rows[0][1], inTx: true}
 		}

@@ -31,6 +31,7 @@ type resolver struct {
 
 	mu      sync.Mutex // guards the fields below
 	waiting []*question
+	orphans []*orphan
 	running bool
 	wake    chan struct{} // of size 1
 }
@@ -59,18 +60,7 @@ func (r *resolver) resolve(ctx context.Context, q *question) answer {
 	q.ready = make(chan answer, 1)
 	r.mu.Lock()
 	r.waiting = append(r.waiting, q)
-	if r.wake == nil {
-		r.wake = make(chan struct{}, 1)
-	}
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-	if !r.running {
-		r.running = true
-		base := context.WithoutCancel(ctx)
-		r.db.background.Go(func() { r.run(base) })
-	}
+	r.start(ctx)
 	r.mu.Unlock()
 
 	timer := time.NewTimer(limit)
@@ -89,6 +79,22 @@ func (r *resolver) resolve(ctx context.Context, q *question) answer {
 		return a
 	default:
 		return unknown(limit, q.why)
+	}
+}
+
+// start makes sure that the goroutine runs, and wakes it. r.mu is held.
+func (r *resolver) start(ctx context.Context) {
+	if r.wake == nil {
+		r.wake = make(chan struct{}, 1)
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+	if !r.running {
+		r.running = true
+		base := context.WithoutCancel(ctx)
+		r.db.background.Go(func() { r.run(base) })
 	}
 }
 
@@ -152,8 +158,8 @@ func (r *resolver) run(ctx context.Context) {
 	dialing := patience{limit: resolverDial, most: dialSlow}
 	asking := patience{limit: resolverAsk, most: resolverSlow}
 	for {
-		batch := r.batch()
-		if len(batch) == 0 {
+		batch, orphans := r.batch(), r.left()
+		if len(batch)+len(orphans) == 0 {
 			if !r.linger() {
 				return
 			}
@@ -165,13 +171,13 @@ func (r *resolver) run(ctx context.Context) {
 				pc = nil
 				dialing.failed(err)
 				hinderAll(batch, err)
-				if !r.pause(resolverRetry) {
+				if len(batch) > 0 && !r.pause(resolverRetry, nil) || len(batch) == 0 && !r.pause(orphanRetry, r.wake) {
 					return
 				}
 				continue
 			}
 		}
-		err := r.ask(ctx, pc, batch, asking.limit)
+		err := r.ask(ctx, pc, batch, orphans, asking.limit)
 		if err != nil {
 			asking.failed(err)
 			hinderAll(batch, err)
@@ -180,11 +186,11 @@ func (r *resolver) run(ctx context.Context) {
 		} else {
 			asking = patience{limit: resolverAsk, most: resolverSlow}
 		}
-		if len(r.batch()) == 0 {
+		if len(r.batch())+len(r.left()) == 0 {
 			poll = firstPoll
 			continue
 		}
-		if !r.pause(poll) {
+		if !r.pause(poll, nil) {
 			return
 		}
 		poll = min(2*poll, lastPoll)
@@ -235,20 +241,21 @@ func (r *resolver) linger() bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.waiting) > 0 {
+	if len(r.waiting)+len(r.orphans) > 0 {
 		return true
 	}
 	r.running = false
 	return false
 }
 
-// pause waits, or less if the database comes back. It reports false if the DB
-// is closed.
-func (r *resolver) pause(d time.Duration) bool {
+// pause waits, or less if it is woken. It reports false if the DB is closed.
+func (r *resolver) pause(d time.Duration, wake <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
+	case <-wake:
 		return true
 	case <-r.db.closed:
 	}
@@ -259,7 +266,7 @@ func (r *resolver) pause(d time.Duration) bool {
 }
 
 // ask asks for all of batch. An error means that the connection is of no use.
-func (r *resolver) ask(ctx context.Context, pc *pgconn.PgConn, batch []*question, limit time.Duration) error {
+func (r *resolver) ask(ctx context.Context, pc *pgconn.PgConn, batch []*question, orphans []*orphan, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var markers, tokens []*question
@@ -276,6 +283,9 @@ func (r *resolver) ask(ctx context.Context, pc *pgconn.PgConn, batch []*question
 		errTokens = r.askTokens(ctx, pc, tokens, limit)
 	}
 	if errMarkers == nil && errTokens == nil {
+		if err := endOrphans(ctx, pc, orphans); err != nil {
+			return err
+		}
 		for _, q := range batch {
 			if q.open() && q.doubt.xid != 0 {
 				if err := r.fence(ctx, pc, q); err != nil {

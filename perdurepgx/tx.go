@@ -97,6 +97,10 @@ func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.T
 		conn.Release()
 		return a.resolve(ctx)
 	}
+	if err != nil && a.pc.IsClosed() && a.doubt.backend.pid != "" {
+		// The server may not know, and the repeat would wait for its locks.
+		a.db.resolver.adopt(ctx, a.doubt.backend)
+	}
 	conn.Release()
 	return j, err
 }
@@ -149,6 +153,9 @@ func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
 		if known, err = a.db.learn(ctx, a.pc, a.w); err != nil {
 			return a.beginFailed(ctx, err)
 		}
+	}
+	if known != nil && known.direct {
+		a.doubt.backend = known.backend
 	}
 	if a.method == Auto && known != nil {
 		a.method = a.db.methodFor(known)
