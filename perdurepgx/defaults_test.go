@@ -46,6 +46,29 @@ func TestMigrateUnderAnyDefaults(t *testing.T) {
 	}
 }
 
+func TestTwinsUnderAnyIsolation(t *testing.T) {
+	t.Parallel()
+	url := withDefaults(t, "default_transaction_isolation = 'serializable'")
+	b := openAt(t, url, url, perdure.Config{}, perdurepgx.Config{}, nil)
+	b.migrate(t)
+	b.exec(t, "create table t (id bigint)")
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			got, err := perdurepgx.Once(t.Context(), b.DB, opLoad, "k", func(ctx context.Context, tx pgx.Tx) (int, error) {
+				return 7, insert(1)(ctx, tx)
+			})
+			if err != nil || got != 7 {
+				t.Errorf("Once = %d, %v, want 7", got, err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := b.count(t, "t"); n != 1 {
+		t.Errorf("%d rows, want 1", n)
+	}
+}
+
 // A twin waits for Config.TwinTimeout, whatever the role's statement_timeout
 // is; that is for what the function does.
 func TestTwinWaitsLongerThanAStatementMay(t *testing.T) {
