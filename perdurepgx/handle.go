@@ -19,11 +19,24 @@ var (
 // handle is the pgx.Tx that a function gets. Its own Commit is refused; all
 // else is pgx's, until the transaction has ended.
 type handle struct {
-	pgx.Tx
+	watchedTx
 
 	done     bool // ended by perdure: the connection may be another's by now
 	rolled   bool // the function rolled back by itself
 	notifies bool // a statement may NOTIFY: the commit needs a marker even without an xid
+}
+
+func newHandle(tx pgx.Tx) *handle {
+	h := &handle{}
+	h.watchedTx = watchedTx{Tx: tx, h: h}
+	return h
+}
+
+// watchedTx is a transaction, or a savepoint in it, whose statements are looked at.
+type watchedTx struct {
+	pgx.Tx
+
+	h *handle
 }
 
 // open returns pgx's own Tx for a transaction that has been begun on conn, and
@@ -63,14 +76,6 @@ func mayNotify(sql string) bool {
 	}
 }
 
-func (h *handle) Begin(ctx context.Context) (pgx.Tx, error) {
-	if h.done {
-		return nil, pgx.ErrTxClosed
-	}
-	h.notifies = true // what runs under the savepoint is not seen
-	return h.Tx.Begin(ctx)
-}
-
 func (h *handle) Commit(context.Context) error { return errCommitInside }
 
 func (h *handle) Rollback(ctx context.Context) error {
@@ -81,61 +86,72 @@ func (h *handle) Rollback(ctx context.Context) error {
 	return h.Tx.Rollback(ctx)
 }
 
-func (h *handle) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
-	if h.done {
-		return 0, pgx.ErrTxClosed
+func (w *watchedTx) Begin(ctx context.Context) (pgx.Tx, error) {
+	if w.h.done {
+		return nil, pgx.ErrTxClosed
 	}
-	return h.Tx.CopyFrom(ctx, table, columns, src)
+	tx, err := w.Tx.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &watchedTx{Tx: tx, h: w.h}, nil
 }
 
-func (h *handle) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	if h.done {
+func (w *watchedTx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
+	if w.h.done {
+		return 0, pgx.ErrTxClosed
+	}
+	return w.Tx.CopyFrom(ctx, table, columns, src)
+}
+
+func (w *watchedTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if w.h.done {
 		return pgx.FailedBatchResults(b, pgx.ErrTxClosed)
 	}
 	for _, q := range b.QueuedQueries {
-		if err := h.saw(q.SQL); err != nil {
+		if err := w.h.saw(q.SQL); err != nil {
 			return pgx.FailedBatchResults(b, err)
 		}
 	}
-	return h.Tx.SendBatch(ctx, b)
+	return w.Tx.SendBatch(ctx, b)
 }
 
-func (h *handle) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
-	if h.done {
+func (w *watchedTx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
+	if w.h.done {
 		return nil, pgx.ErrTxClosed
 	}
-	if err := h.saw(sql); err != nil {
+	if err := w.h.saw(sql); err != nil {
 		return nil, err
 	}
-	return h.Tx.Prepare(ctx, name, sql)
+	return w.Tx.Prepare(ctx, name, sql)
 }
 
-func (h *handle) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	if h.done {
+func (w *watchedTx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if w.h.done {
 		return pgconn.CommandTag{}, pgx.ErrTxClosed
 	}
-	if err := h.saw(sql); err != nil {
+	if err := w.h.saw(sql); err != nil {
 		return pgconn.CommandTag{}, err
 	}
-	return h.Tx.Exec(ctx, sql, args...)
+	return w.Tx.Exec(ctx, sql, args...)
 }
 
-func (h *handle) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if h.done {
+func (w *watchedTx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if w.h.done {
 		return failedRows{err: pgx.ErrTxClosed}, pgx.ErrTxClosed
 	}
-	if err := h.saw(sql); err != nil {
+	if err := w.h.saw(sql); err != nil {
 		return failedRows{err: err}, err
 	}
-	return h.Tx.Query(ctx, sql, args...)
+	return w.Tx.Query(ctx, sql, args...)
 }
 
-func (h *handle) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	if h.done {
+func (w *watchedTx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if w.h.done {
 		return failedRows{err: pgx.ErrTxClosed}
 	}
-	if err := h.saw(sql); err != nil {
+	if err := w.h.saw(sql); err != nil {
 		return failedRows{err: err}
 	}
-	return h.Tx.QueryRow(ctx, sql, args...)
+	return w.Tx.QueryRow(ctx, sql, args...)
 }

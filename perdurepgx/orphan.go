@@ -25,8 +25,11 @@ type orphan struct {
 	asked   time.Time // when the server was first asked about it
 }
 
-// adopt makes r end the backend b. It does not wait for that.
+// adopt makes r end the backend b, if it is known. It does not wait for that.
 func (r *resolver) adopt(ctx context.Context, b backend) {
+	if b.pid == "" || b.began == "" {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.orphans) < maxOrphans {

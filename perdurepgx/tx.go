@@ -97,7 +97,7 @@ func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.T
 		conn.Release()
 		return a.resolve(ctx)
 	}
-	if err != nil && a.pc.IsClosed() && a.doubt.backend.pid != "" {
+	if err != nil && a.pc.IsClosed() {
 		// The server may not know, and the repeat would wait for its locks.
 		a.db.resolver.adopt(ctx, a.doubt.backend)
 	}
@@ -175,7 +175,7 @@ func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
 	if err != nil {
 		return a.beginFailed(ctx, err)
 	}
-	a.h = &handle{Tx: open(ctx, a.conn.Conn(), a.commitSQL(false))}
+	a.h = newHandle(open(ctx, a.conn.Conn(), a.commitSQL(false)))
 	a.tags = a.w.tags.now()
 	return perdure.Judgement{}, nil
 }
