@@ -21,11 +21,6 @@ func (p permit) ignore() {
 	p.operation.Ignore()
 }
 
-func (p permit) success(took time.Duration) {
-	p.database.Success(took)
-	p.operation.Success(took)
-}
-
 // admit asks the database's breaker, then the operation's. It returns the gate
 // that refused, or nil.
 func (m *Manager) admit(o *operation) (permit, *gate) {
@@ -41,23 +36,40 @@ func (m *Manager) admit(o *operation) (permit, *gate) {
 		db.Ignore()
 		return permit{}, o.gate
 	}
+	p.limited = p.limited || p.operation.Limited()
 	return p, nil
 }
 
-type permitKey struct{ m *Manager }
+type permitKey struct{ g *gate }
 
-// outer is an attempt that holds one of the few permits of a database's breaker
-// that is half-open or in its ramp.
+// outer is an attempt that holds one of the few permits of a breaker that is
+// half-open or in its ramp.
 type outer struct{ ended atomic.Bool }
 
-// holdsPermit reports whether ctx belongs to an attempt that holds the
-// database's permit already, or to an open transaction: work inside must not
-// ask for a second one, which a half-open breaker would not have.
-func (m *Manager) holdsPermit(ctx context.Context) bool {
-	if o, ok := ctx.Value(permitKey{m}).(*outer); ok && !o.ended.Load() && m.database.breaker.State() != breaker.Open {
-		return true
+// cover returns the context of an attempt whose permits are few: work inside
+// must not ask the same breaker for a second one, which it would not have.
+func (c *call) cover(ctx context.Context, p permit, held *outer) context.Context {
+	if p.database.Limited() {
+		ctx = context.WithValue(ctx, permitKey{c.m.database}, held)
 	}
-	return m.InTransaction(ctx)
+	if p.operation.Limited() {
+		ctx = context.WithValue(ctx, permitKey{c.o.gate}, held)
+	}
+	return ctx
+}
+
+// covers reports whether ctx belongs to an attempt that holds a permit of g
+// already.
+func (g *gate) covers(ctx context.Context) bool {
+	o, ok := ctx.Value(permitKey{g}).(*outer)
+	return ok && !o.ended.Load() && g.breaker.State() != breaker.Open
+}
+
+// covered reports whether the call may pass g though g refuses it: it belongs
+// to an attempt that holds g's permit, or to an open transaction, for which
+// the database's breaker is of no use.
+func (c *call) covered(ctx context.Context, g *gate) bool {
+	return g.covers(ctx) || g == c.m.database && c.m.InTransaction(ctx)
 }
 
 // admit gets a permit for the next attempt, and parks until there is one if
@@ -70,10 +82,10 @@ func (c *call) admit(ctx context.Context) (permit, error) {
 		return permit{}, c.stopped(ctx, context.Cause(ctx))
 	}
 	p, refused := c.m.admit(c.o)
-	for refused != nil {
-		if refused == c.m.database && c.m.holdsPermit(ctx) {
-			return c.admitInside(ctx)
-		}
+	if refused == nil {
+		return p, nil
+	}
+	for refused = c.ask(ctx, &p); refused != nil; {
 		if c.p.Park <= c.parked || c.m.InTransaction(ctx) {
 			return permit{}, c.refused(ctx, refused, "")
 		}
@@ -81,50 +93,45 @@ func (c *call) admit(ctx context.Context) (permit, error) {
 		if err != nil {
 			return permit{}, err
 		}
-		p, refused = c.complete(refused, got)
+		if refused == c.m.database {
+			p.database = got
+		} else {
+			p.operation = got
+		}
+		refused = c.ask(ctx, &p)
 	}
+	p.limited = p.database.Limited() || p.operation.Limited()
 	return p, nil
 }
 
-// admitInside asks only the operation's breaker.
-func (c *call) admitInside(ctx context.Context) (permit, error) {
-	if c.o.gate == nil {
-		return permit{}, nil
+// ask completes p by the permits that it lacks. If a gate refuses, p is given
+// back as a whole: nobody holds one permit while waiting for the other.
+func (c *call) ask(ctx context.Context, p *permit) (refused *gate) {
+	if !c.askOne(ctx, c.m.database, &p.database) {
+		refused = c.m.database
+	} else if c.o.gate != nil && !c.askOne(ctx, c.o.gate, &p.operation) {
+		refused = c.o.gate
 	}
-	own, ok := c.o.gate.breaker.Admit()
-	if !ok {
-		return permit{}, c.refused(ctx, c.o.gate, "")
+	if refused != nil {
+		p.ignore()
+		*p = permit{}
 	}
-	return permit{operation: own}, nil
+	return refused
 }
 
-// complete adds the other breaker's permit to the one that parking got. If the
-// other refuses, the first goes back.
-func (c *call) complete(g *gate, got breaker.Permit) (permit, *gate) {
-	switch {
-	case g == c.m.database && c.o.gate == nil:
-		return permit{database: got, limited: got.Limited()}, nil
-	case g == c.m.database:
-		own, ok := c.o.gate.breaker.Admit()
-		if !ok {
-			got.Ignore()
-			return permit{}, c.o.gate
-		}
-		return permit{database: got, operation: own, limited: got.Limited()}, nil
+func (c *call) askOne(ctx context.Context, g *gate, p *breaker.Permit) bool {
+	if *p != (breaker.Permit{}) {
+		return true
 	}
-	db, ok := c.m.database.breaker.Admit()
-	if !ok {
-		got.Ignore()
-		return permit{}, c.m.database
-	}
-	return permit{database: db, operation: got, limited: db.Limited()}, nil
+	var ok bool
+	*p, ok = g.breaker.Admit()
+	return ok || c.covered(ctx, g)
 }
 
 // park waits for g.
 func (c *call) park(ctx context.Context, g *gate) (breaker.Permit, error) {
-	if c.m.parked.Add(1) > int64(c.m.cfg.MaxParked) {
-		c.m.parked.Add(-1)
-		return breaker.Permit{}, c.refused(ctx, g, "too many calls are parked: raise config.max_parked")
+	if !c.m.mayPark() {
+		return breaker.Permit{}, c.refused(ctx, g, hintTooManyParked)
 	}
 	defer c.m.parked.Add(-1)
 	began := c.m.now()
@@ -134,7 +141,14 @@ func (c *call) park(ctx context.Context, g *gate) (breaker.Permit, error) {
 	waited := c.at - began
 	c.parked += waited
 	c.o.stats.troubled().park(waited)
+	told := false
+	defer func() {
+		if !told {
+			got.Ignore() // the hook panicked
+		}
+	}()
 	c.tellReleased(ctx, g.name, waited)
+	told = true
 	switch {
 	case err == nil:
 		return got, nil
@@ -153,14 +167,27 @@ func (c *call) refused(ctx context.Context, g *gate, hint string) error {
 		hint = hintRefused(g)
 	}
 	if c.attempts == 0 {
-		c.o.refused().count.Add(1)
+		c.o.refused().later.Add(1)
 	}
-	return c.fail(ctx, &Error{Reason: ReasonBreakerOpen, Hint: hint, RetryAt: g.breaker.NextProbe(), cause: ErrBreakerOpen})
+	return c.fail(ctx, &Error{Reason: ReasonBreakerOpen, Hint: hint, RetryAt: g.nextProbe(), cause: ErrBreakerOpen})
+}
+
+const hintTooManyParked = "too many calls are parked: raise config.max_parked"
+
+// mayPark takes one of the places of parked calls; whoever gets it gives it
+// back.
+func (m *Manager) mayPark() bool {
+	if m.parked.Add(1) <= int64(m.cfg.MaxParked) {
+		return true
+	}
+	m.parked.Add(-1)
+	return false
 }
 
 // stopped gives up because the caller's context or the Manager ended.
 func (c *call) stopped(ctx context.Context, cause error) error {
 	if c.attempts == 0 && errors.Is(cause, ErrClosed) {
+		c.ended(ctx, ErrClosed, ReasonCanceled)
 		return ErrClosed
 	}
 	return c.fail(ctx, &Error{Reason: ReasonCanceled, cause: cause})
@@ -181,7 +208,7 @@ func (c *call) tellReleased(ctx context.Context, where string, waited time.Durat
 type transactionKey struct{ m *Manager }
 
 // WithTransaction returns the context of an open transaction: under it nothing
-// of m repeats or parks, and nothing asks the database's breaker again.
+// of m repeats or parks, and the database's breaker refuses nothing.
 // Adapters pass it to the function that runs inside the transaction.
 func (m *Manager) WithTransaction(ctx context.Context) context.Context {
 	return context.WithValue(ctx, transactionKey{m}, true)

@@ -133,7 +133,6 @@ func (b *budget) charge(now time.Duration, price float64, take bool) bool {
 	repeats, calls := b.last(budgetSlots - 1)
 	free := repeats+1 <= b.cfg.Floor
 	if !free && (b.coins < price || !b.room(repeats, calls) || !b.room(b.last(budgetRecent))) {
-		b.refused++
 		return false
 	}
 	if take {
@@ -144,6 +143,13 @@ func (b *budget) charge(now time.Duration, price float64, take bool) bool {
 		b.paid++
 	}
 	return true
+}
+
+// refuse counts a repeat that could not be paid for when it was due.
+func (b *budget) refuse() {
+	b.mu.Lock()
+	b.refused++
+	b.mu.Unlock()
 }
 
 // room reports whether one more repeat stays within the ratio.
@@ -204,7 +210,7 @@ type BudgetSnapshot struct {
 	Ratio   float64 // of the repeats that the last second still has room for, 0 to 1
 	Coins   float64 // in the bucket
 	Paid    uint64  // repeats paid for since the start
-	Refused uint64  // repeats that could not be paid for since the start
+	Refused uint64  // repeats since the start that could not be paid for when they were due; parked calls pay later
 }
 
 func (b *budget) snapshot(now time.Duration) BudgetSnapshot {

@@ -55,11 +55,16 @@ func (c Config) Validate() error {
 			f.addf("name: %w", err)
 		}
 	}
-	f.under("policy", c.Policy.Validate())
+	common := c.Policy.Validate()
+	f.under("policy", common)
 	f.under("database", c.Database.Validate())
 	f.under("budget", c.Budget.Validate())
 	for _, name := range slices.Sorted(maps.Keys(c.Policies)) {
-		f.policy(name, c.Policies[name])
+		p := c.Policies[name]
+		if common == nil { // what counts is what comes of both
+			p = p.or(c.Policy)
+		}
+		f.policy(name, p)
 	}
 	if c.MaxOperations < 0 {
 		f.addf("max_operations: %d is negative", c.MaxOperations)

@@ -18,9 +18,9 @@ const (
 
 // succeed ends a call that did not go through at once.
 func (c *call) succeed(ctx context.Context, p permit, took time.Duration) error {
-	c.m.slow.answers.Add(1)
 	c.m.slow.successes.Add(1)
-	p.success(took)
+	c.m.answer(p.database, true, took)
+	p.operation.Success(took)
 	elapsed := c.at - c.start
 	if c.id == "" {
 		c.id = CorrelationID(ctx)
@@ -46,6 +46,7 @@ func (c *call) succeed(ctx context.Context, p permit, took time.Duration) error 
 
 // failed counts an attempt that failed, and tells of it.
 func (c *call) failed(ctx context.Context, took time.Duration) {
+	c.tried = c.at
 	c.o.stats.troubled().failure(c.verdict, took)
 	if h := c.m.hooks.Load().AttemptEnd; h != nil {
 		h(ctx, AttemptEvent{
@@ -141,7 +142,7 @@ func (c *call) ended(ctx context.Context, err error, reason Reason) {
 // correlation returns the call's correlation ID, made when first needed.
 func (c *call) correlation(ctx context.Context) string {
 	if c.id == "" {
-		c.id = correlationID(ctx)
+		c.id = c.m.correlationID(ctx)
 	}
 	return c.id
 }
@@ -149,12 +150,19 @@ func (c *call) correlation(ctx context.Context) string {
 // Classify returns the verdict of err: by Config.Classify, by the marks of
 // Transient and RetryAfter, then by package pgerr.
 func (m *Manager) Classify(err error) pgerr.Verdict {
+	if err != nil && wraps(err) {
+		return m.classify(err, markOf(err))
+	}
+	return m.classify(err, nil)
+}
+
+func (m *Manager) classify(err error, mark *marked) pgerr.Verdict {
 	if m.cfg.Classify != nil {
 		if v, ok := m.cfg.Classify(err); ok {
 			return v
 		}
 	}
-	if markOf(err) != nil {
+	if mark != nil {
 		return pgerr.Verdict{
 			Category: pgerr.CategoryTransient,
 			Severity: pgerr.SeverityLow,
@@ -168,9 +176,6 @@ func (m *Manager) Classify(err error) pgerr.Verdict {
 
 // markOf returns the mark that fn put on err, or nil.
 func markOf(err error) *marked {
-	if !wraps(err) {
-		return nil
-	}
 	mark, _ := errors.AsType[*marked](err)
 	return mark
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/pgerr"
+	"github.com/perdure/perdure/redact"
 )
 
 // Sentinels, to be found with errors.Is.
@@ -20,6 +21,9 @@ var (
 	// ErrOutcomeUnknown: the work may or may not have been committed, and no
 	// evidence can be had that decides it.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
+	// ErrPanicked: the work panicked, or ended its goroutine. Only events
+	// carry it: the panic itself goes on up.
+	ErrPanicked = errors.New("the work panicked")
 )
 
 // Reason says why a Manager gave up.
@@ -36,13 +40,14 @@ const (
 	ReasonNotRetryable          // a later attempt met an error that no repeat can help
 	ReasonNotIdempotent         // the error could be repeated, the operation may not
 	ReasonOutcomeUnknown        // it cannot be known whether the work was committed
-	ReasonCanceled              // the caller's context ended
+	ReasonCanceled              // the caller's context ended, or the Manager was closed
+	ReasonPanicked              // the work panicked; in events and statistics only, for the panic goes on up
 	reasonCount
 )
 
 var reasonNames = [reasonCount]string{
 	"", "exhausted", "elapsed", "deadline", "budget", "breaker_open", "not_retryable",
-	"not_idempotent", "outcome_unknown", "canceled",
+	"not_idempotent", "outcome_unknown", "canceled", "panicked",
 }
 
 // String returns the reason as a metric label, such as "breaker_open"; the
@@ -86,14 +91,19 @@ type Error struct {
 	cause   error // a sentinel or the context's cause, besides Err
 }
 
-// Error returns one line: the operation, what was tried, why it ended and the
-// last error, for example
+// Error returns one line: the operation, what was tried, why it ended and what
+// may be said of the last error, for example
 //
 //	features.load: 4 attempts in 3.2s: connection refused
 //
-// The text of a PostgreSQL error whose message may hold data is replaced by
-// the name of its condition; Err keeps the original.
-func (e *Error) Error() string {
+// It is safe to log: errors of the server, the driver and the network are told as [redact.Error]
+// does; of others the words are kept, without what is quoted, numbers and
+// addresses. Err has it all.
+func (e *Error) Error() string { return e.Describe(redact.Redactor{Words: true}.Error) }
+
+// Describe returns the line that Error does, with the errors that e wraps as
+// text has them; it makes e a [redact.Describer].
+func (e *Error) Describe(text func(error) string) string {
 	var b strings.Builder
 	b.WriteString(e.Op)
 	if e.Attempts > 0 {
@@ -105,13 +115,13 @@ func (e *Error) Error() string {
 	}
 	if e.cause != nil {
 		b.WriteString(": ")
-		b.WriteString(e.cause.Error())
+		b.WriteString(text(e.cause))
 	} else if e.Reason == ReasonNotIdempotent {
 		b.WriteString(": not repeated")
 	}
 	if e.Err != nil && !errors.Is(e.cause, e.Err) {
 		b.WriteString(": ")
-		b.WriteString(safeText(e.Err, e.Verdict))
+		b.WriteString(text(e.Err))
 	}
 	return b.String()
 }
@@ -125,22 +135,6 @@ func (e *Error) Is(target error) bool { return e.cause != nil && errors.Is(e.cau
 
 // As finds target in the cause of the context that ended the call beside Err.
 func (e *Error) As(target any) bool { return e.cause != nil && errors.As(e.cause, target) }
-
-// safeText is the text of err, or the name of its condition if the server's
-// message may hold data.
-func safeText(err error, v pgerr.Verdict) string {
-	if v.SQLState == "" {
-		return err.Error()
-	}
-	entry, ok := pgerr.Lookup(v.SQLState)
-	if ok && entry.MessageSafe {
-		return err.Error()
-	}
-	if !ok {
-		return "SQLSTATE " + v.SQLState
-	}
-	return fmt.Sprintf("%s (SQLSTATE %s)", entry.Condition, v.SQLState)
-}
 
 // round makes a duration readable: three significant digits.
 func round(d time.Duration) time.Duration {

@@ -88,7 +88,7 @@ func (g *gate) wait(ctx context.Context, limit time.Duration) (breaker.Permit, e
 		err = errParkedTooLong
 	case <-ctx.Done():
 		err = context.Cause(ctx)
-	case <-g.m.life.Done():
+	case <-g.m.open.Done():
 		err = ErrClosed
 	}
 	g.leave(w)
@@ -156,7 +156,7 @@ func (g *gate) sleep(changed <-chan struct{}, at time.Time) bool {
 	select {
 	case <-changed:
 	case <-due:
-	case <-g.m.life.Done():
+	case <-g.m.open.Done():
 		g.mu.Lock()
 		g.releasing = false
 		g.mu.Unlock()

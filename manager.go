@@ -29,12 +29,15 @@ type Manager struct {
 	hooks      atomic.Pointer[Hooks]
 	parked     atomic.Int64
 	overflowed atomic.Uint64   // calls that ran as "other"
-	life       context.Context // of the Manager's own goroutines, not of any call; Close ends it
+	life       context.Context // of the prober, not of any call; Close ends it last
 	end        context.CancelCauseFunc
+	open       context.Context // of whatever waits to begin; Close ends it first
+	shut       context.CancelCauseFunc
 	closing    atomic.Bool
 	background sync.WaitGroup // the prober and the releasers
 
 	mu       sync.Mutex // guards the fields below
+	ended    bool       // no goroutine may be started any more
 	named    int        // operations with a name of their own
 	added    map[int]Hooks
 	nextHook int
@@ -60,6 +63,7 @@ func New(cfg Config) (*Manager, error) {
 		outcomes: map[outcomeKey]uint64{},
 	}
 	m.life, m.end = context.WithCancelCause(context.Background()) //nolint:forbidigo // see Manager.life
+	m.open, m.shut = context.WithCancelCause(m.life)
 	close(m.up)
 	m.hooks.Store(&m.cfg.Hooks)
 	m.prober.m = m
@@ -74,7 +78,7 @@ func New(cfg Config) (*Manager, error) {
 	if m.policies, err = newPolicies(&m.cfg); err != nil {
 		return nil, fmt.Errorf("perdure: %w", err)
 	}
-	m.other = &operation{name: otherName, base: m.policies.of(otherName)}
+	m.other = &operation{name: otherName}
 	return m, nil
 }
 
@@ -116,6 +120,10 @@ func (m *Manager) newOperation(op *Op) (*operation, error) {
 	if err := validName(op.Name); err != nil {
 		return nil, fmt.Errorf("perdure: %w", err)
 	}
+	if m.full() {
+		m.overflowed.Add(1)
+		return m.other, nil
+	}
 	o := &operation{name: op.Name, base: m.policies.of(op.Name)}
 	p := o.base
 	if op.Policy != nil {
@@ -132,7 +140,7 @@ func (m *Manager) newOperation(op *Op) (*operation, error) {
 	if o := m.operations.get(op.Name); o != nil {
 		return o, nil
 	}
-	if m.named >= m.cfg.MaxOperations {
+	if m.named >= m.cfg.MaxOperations { // another was faster
 		m.overflowed.Add(1)
 		return m.other, nil
 	}
@@ -145,6 +153,13 @@ func (m *Manager) newOperation(op *Op) (*operation, error) {
 	m.named++
 	m.operations.put(o)
 	return o, nil
+}
+
+// full reports whether there is no room for another operation.
+func (m *Manager) full() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.named >= m.cfg.MaxOperations
 }
 
 // Breaker returns the breaker of an operation, or the database's under the
@@ -160,19 +175,29 @@ func (m *Manager) Breaker(name string) *breaker.Breaker {
 	return nil
 }
 
-// Close stops admission, releases every parked call (it returns ErrClosed) and
-// waits until no outcome of a commit is open and all goroutines of the Manager
-// have ended, or until ctx does; it then returns the cause of ctx. Calls that
-// were admitted go on, without repeats. Close may be called more than once.
+// Close stops admission, releases every parked call (it returns ErrClosed),
+// waits until no outcome of a commit is open, ends the prober, and waits until
+// all goroutines of the Manager have ended. If ctx ends before, it waits no
+// longer, ends the prober and returns the cause of ctx. Calls that were
+// admitted go on, without repeats. Close may be called more than once, but not
+// by a hook.
 func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Lock()
 	m.closing.Store(true)
 	m.mu.Unlock()
-	m.end(ErrClosed)
+	m.shut(ErrClosed)
+	var late error
 	select {
 	case <-m.noOutcomes():
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		late = context.Cause(ctx)
+	}
+	m.mu.Lock()
+	m.ended = true
+	m.mu.Unlock()
+	m.end(ErrClosed)
+	if late != nil {
+		return late
 	}
 	done := make(chan struct{})
 	go func() {

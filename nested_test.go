@@ -16,7 +16,7 @@ func TestANestedParkingCallDoesNotSpin(t *testing.T) {
 	inner := perdure.Op{Name: "inner", Idempotent: true, Policy: &perdure.Policy{MaxAttempts: 2, Park: time.Hour}}
 	bubble(t, perdure.Config{Database: breaker.Config{RampFor: time.Hour}}, func(t managed) {
 		var s server
-		if err := t.m.SetProbe(s.probe); err != nil {
+		if _, err := t.m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
 		}
 		t.m.Breaker("database").Trip("test")
@@ -51,7 +51,7 @@ func TestWorkThatKillsTheServerIsNotRepeatedForEver(t *testing.T) {
 	op := perdure.Op{Name: "poison", Idempotent: true, Policy: &perdure.Policy{MaxAttempts: 2, Park: time.Hour}}
 	bubble(t, perdure.Config{}, func(t managed) {
 		var s server
-		if err := t.m.SetProbe(s.probe); err != nil {
+		if _, err := t.m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
 		}
 		attempts := 0
@@ -136,7 +136,7 @@ func TestAPermanentErrorStaysUntouchedWhenTheContextEnds(t *testing.T) {
 
 func TestAProbeThatIsAnsweredOpensNothing(t *testing.T) {
 	bubble(t, perdure.Config{}, func(t managed) {
-		if err := t.m.SetProbe(func(context.Context) error { return sqlError("53300") }); err != nil {
+		if _, err := t.m.SetProbe(func(context.Context) error { return sqlError("53300") }); err != nil {
 			t.Fatal(err)
 		}
 		t.m.Suspect("test")
@@ -153,7 +153,7 @@ func TestALateProbeDecidesAboutARestoredBreaker(t *testing.T) {
 		var s server
 		s.down.Store(true)
 		sleep(t.Context(), 5*time.Second) // half-open by time: no probe was there
-		if err := t.m.SetProbe(s.probe); err != nil {
+		if _, err := t.m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
 		}
 		sleep(t.Context(), 3*time.Second)
@@ -166,7 +166,7 @@ func TestALateProbeDecidesAboutARestoredBreaker(t *testing.T) {
 func TestTroubleRightAfterAGoodProbeIsLookedInto(t *testing.T) {
 	bubble(t, perdure.Config{}, func(t managed) {
 		var s server
-		if err := t.m.SetProbe(s.probe); err != nil {
+		if _, err := t.m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
 		}
 		t.m.Suspect("test")

@@ -104,4 +104,7 @@ type Judgement struct {
 	Reason Reason
 	// Hint tells a person what to do. It goes into Error.Hint.
 	Hint string
+	// CorrelationID is the ID under which the adapter has told of the attempt
+	// (see [Manager.CommitOutcome]); the call takes it unless it has one.
+	CorrelationID string
 }

@@ -14,7 +14,7 @@ const maxPolicies = 16
 type operation struct {
 	name     string
 	gate     *gate   // nil: the operation has no breaker
-	base     *policy // for calls whose Op has no policy; shared
+	base     *policy // for calls whose Op has no policy; shared. Nil: names differ, and so do their policies
 	policies atomic.Pointer[[]resolved]
 	refusals atomic.Pointer[refusals] // nil until a breaker refuses
 	stats    stats
@@ -28,7 +28,7 @@ type resolved struct {
 
 // policy returns the policy for a call of op.
 func (o *operation) policy(own *Policy) (*policy, error) {
-	if own == nil {
+	if own == nil || o.base == nil {
 		return o.base, nil
 	}
 	known := o.policies.Load()

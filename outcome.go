@@ -49,15 +49,20 @@ func (m *Manager) noOutcomes() <-chan struct{} {
 }
 
 // CommitOutcome counts how a commit in doubt ended, or what a Once did, and
-// tells the hooks.
-func (m *Manager) CommitOutcome(ctx context.Context, e OutcomeEvent) {
+// tells the hooks. It returns the correlation ID under which it did, for
+// Judgement.CorrelationID.
+func (m *Manager) CommitOutcome(ctx context.Context, e OutcomeEvent) (correlationID string) {
 	m.mu.Lock()
 	m.outcomes[outcomeKey{e.Resolution, e.Method}]++
 	m.mu.Unlock()
 	if h := m.hooks.Load().CommitOutcome; h != nil {
 		if e.CorrelationID == "" {
-			e.CorrelationID = CorrelationID(ctx)
+			e.CorrelationID = m.knownID(ctx)
+		}
+		if e.CorrelationID == "" && e.Resolution != Run && e.Resolution != Remembered {
+			e.CorrelationID = newID()
 		}
 		h(ctx, e)
 	}
+	return e.CorrelationID
 }

@@ -59,6 +59,24 @@ func TestParkingIsBounded(t *testing.T) {
 	})
 }
 
+func TestEveryRejectedCallIsCountedOnceAmongTheFailed(t *testing.T) {
+	bubble(t, perdure.Config{MaxParked: 1}, func(t managed) {
+		m := t.m
+		m.Breaker("database").HoldOpen("test")
+		parks := perdure.Op{Name: "park.rejected", Policy: &perdure.Policy{Park: time.Minute}}
+		var wg sync.WaitGroup
+		for range 3 { // one waits in vain, two find the line full
+			wg.Go(func() { _ = m.Do(t.Context(), parks, succeed) })
+		}
+		_ = m.Do(t.Context(), perdure.Op{Name: parks.Name}, succeed) // refused at once
+		wg.Wait()
+		s := m.Snapshot().Operations[0]
+		if got := s.Failed[perdure.ReasonBreakerOpen]; got != 4 || s.Rejected != 4 {
+			t.Errorf("%d failed by the breaker, %d rejected, want 4 of 4", got, s.Rejected)
+		}
+	})
+}
+
 // TestAShortOutageCostsAParkingCallNoAttempt: with one attempt allowed, a call
 // that parks survives a server that is away when it begins.
 func TestAShortOutageCostsAParkingCallNoAttempt(t *testing.T) {
@@ -66,7 +84,7 @@ func TestAShortOutageCostsAParkingCallNoAttempt(t *testing.T) {
 	bubble(t, perdure.Config{Budget: perdure.BudgetConfig{Floor: -1}}, func(t managed) {
 		m := t.m
 		var s server
-		if err := m.SetProbe(s.probe); err != nil {
+		if _, err := m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
 		}
 		s.down.Store(true)
@@ -107,7 +125,7 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 		bubble(t, perdure.Config{}, func(t managed) {
 			m := t.m
 			var s server
-			if err := m.SetProbe(s.probe); err != nil {
+			if _, err := m.SetProbe(s.probe); err != nil {
 				t.Fatal(err)
 			}
 			for range 1000 {
@@ -123,7 +141,7 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 		bubble(t, perdure.Config{}, func(t managed) {
 			m := t.m
 			var s server
-			if err := m.SetProbe(s.probe); err != nil {
+			if _, err := m.SetProbe(s.probe); err != nil {
 				t.Fatal(err)
 			}
 			s.down.Store(true)
@@ -158,7 +176,7 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 	t.Run("a frozen server is noticed within 1.6s", func(t *testing.T) {
 		bubble(t, perdure.Config{}, func(t managed) {
 			m := t.m
-			if err := m.SetProbe(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }); err != nil {
+			if _, err := m.SetProbe(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }); err != nil {
 				t.Fatal(err)
 			}
 			m.Suspect("silent for 500ms")
@@ -191,10 +209,10 @@ func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 	t.Run("a Manager has one prober", func(t *testing.T) {
 		m := newManager(t, perdure.Config{})
 		var s server
-		if err := m.SetProbe(s.probe); err != nil {
+		if _, err := m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.SetProbe(s.probe); err == nil || !strings.Contains(err.Error(), "one Manager guards one database") {
+		if _, err := m.SetProbe(s.probe); err == nil || !strings.Contains(err.Error(), "one Manager guards one database") {
 			t.Errorf("SetProbe() = %v", err)
 		}
 	})
@@ -204,7 +222,7 @@ func TestAHoldOutlastsTheProber(t *testing.T) {
 	bubble(t, perdure.Config{}, func(t managed) {
 		m := t.m
 		var s server
-		if err := m.SetProbe(s.probe); err != nil {
+		if _, err := m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
 		}
 		db := m.Breaker("database")

@@ -91,7 +91,7 @@ func TestPeerFaultP1_PanicInHalfOpenReturnsThePermit(t *testing.T) {
 		if s := m.Breaker(op.Name).State(); s != breaker.Closed {
 			t.Errorf("breaker is %s, want closed", s)
 		}
-		if n := m.Snapshot().Operations[0].Panics; n != 1 {
+		if n := m.Snapshot().Operations[0].Failed[perdure.ReasonPanicked]; n != 1 {
 			t.Errorf("panics counted: %d, want 1", n)
 		}
 	})
@@ -328,7 +328,7 @@ func TestPeerFaultP12_AllOfItRunsOnFakeTime(t *testing.T) {
 			}
 			return nil
 		}
-		err := m.SetProbe(func(ctx context.Context) error {
+		_, err := m.SetProbe(func(ctx context.Context) error {
 			probes.Add(1)
 			return answer(ctx)
 		})

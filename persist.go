@@ -57,7 +57,8 @@ func (m *Manager) Save(w io.Writer) error {
 }
 
 // Restore brings back what Save wrote: call it before the first call. A
-// breaker that was open is open again and is probed before anything passes;
+// breaker that was open is open again and is probed before anything passes (the
+// database's by a goroutine that begins at once and that Close ends);
 // what was learned counts less the older it is. Operations get their state
 // when they are first used. If anything is wrong with the input, Restore
 // returns all faults and changes nothing.
@@ -91,13 +92,30 @@ func (m *Manager) Restore(r io.Reader) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, name := range slices.Sorted(maps.Keys(s.Operations)) {
+	for _, name := range byNeed(s.Operations) {
 		if len(m.restored)+m.named >= m.cfg.MaxOperations {
 			break
 		}
 		m.restored[name] = s.Operations[name]
 	}
 	return nil
+}
+
+// byNeed returns the names of the breakers that are not closed, then the rest,
+// both sorted.
+func byNeed(all map[string]breaker.Snapshot) []string {
+	names := slices.Sorted(maps.Keys(all))
+	slices.SortStableFunc(names, func(a, b string) int {
+		return rank(all[a]) - rank(all[b])
+	})
+	return names
+}
+
+func rank(s breaker.Snapshot) int {
+	if s.State != breaker.Closed || s.Held != breaker.NotHeld {
+		return 0
+	}
+	return 1
 }
 
 // check returns everything that is wrong with s.

@@ -66,14 +66,27 @@ func (ps *policies) of(name string) *policy {
 	return ps.common
 }
 
+// resolve returns the policy of a call whose name has no operation of its own.
+func (ps *policies) resolve(op *Op) (*policy, error) {
+	p := ps.of(op.Name)
+	if op.Policy == nil {
+		return p, nil
+	}
+	full, err := p.under(op.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("perdure: operation %s: %w", op.Name, err)
+	}
+	return full, nil
+}
+
 // under lays p under an operation's own policy.
 func (p *policy) under(own *Policy) (*policy, error) {
-	if err := own.Validate(); err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
-	}
 	full, err := complete(own.or(p.Policy))
 	if err != nil {
-		return nil, fmt.Errorf("policy, over the Manager's: %w", err)
+		if alone := own.Validate(); alone != nil {
+			return nil, fmt.Errorf("policy: %w", alone)
+		}
+		return nil, fmt.Errorf("policy, laid over the Manager's: %w", err)
 	}
 	full.RetryOn = slices.Clone(full.RetryOn)
 	return full, nil

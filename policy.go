@@ -40,9 +40,9 @@ type Policy struct {
 	// Backoff is the delay after transient trouble. Zero means full jitter on 50ms·2ⁱ, at most 20s.
 	Backoff backoff.Config `json:"backoff,omitzero" yaml:"backoff,omitempty"`
 	// Contention is the delay after a deadlock, a serialization failure or a lock that was not
-	// available. Zero means as Backoff, from 10ms.
+	// available. Zero means full jitter on 10ms·2ⁱ, at most 20s, whatever Backoff is.
 	Contention backoff.Config `json:"contention,omitzero" yaml:"contention,omitempty"`
-	// Overload is the delay after the server lacked a resource. Zero means as Backoff, from 1s.
+	// Overload is the delay after the server lacked a resource. Zero means full jitter on 1s·2ⁱ, at most 20s, whatever Backoff is.
 	Overload backoff.Config `json:"overload,omitzero" yaml:"overload,omitempty"`
 	// Breaker configures the operation's own breaker; that of the call which first uses the
 	// operation's name counts. Zero means an adaptive breaker.

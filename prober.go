@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/perdure/perdure/breaker"
-	"github.com/perdure/perdure/pgerr"
 )
-
-// Probe asks the database whether it can serve: nil means that it can. It gets
-// a context that ends after half a second, and must honour it.
-type Probe func(ctx context.Context) error
 
 const (
 	probeTimeout  = 500 * time.Millisecond
@@ -32,6 +27,9 @@ const (
 	whyParking  = "a parking call lost its connection"
 )
 
+// maxRelapses bounds the doublings of the pause after a recovery that failed.
+const maxRelapses = 8
+
 var errNoProbe = errors.New("no probe is attached")
 
 // prober decides about the database. Asked by evidence, by a silent connection
@@ -42,35 +40,20 @@ var errNoProbe = errors.New("no probe is attached")
 //
 // Without a probe the evidence alone opens the breaker, and time half-opens it.
 type prober struct {
-	m *Manager
-
-	attached chan struct{} // closed when there is a probe
+	m    *Manager
+	next atomic.Int64 // when an open breaker's database is asked next, on the Manager's clock; 0: not known
 
 	mu       sync.Mutex // guards the fields below
 	probe    Probe
+	attached chan struct{} // closed while there is a probe
 	running  bool
-	asked    string        // why, if somebody asked since the last answer
-	misses   int           // of the three tries, those that whoever asked has seen itself
-	answered chan struct{} // closed at the next answer; nil while nobody waits
+	asked    string            // why, if somebody asked since the last answer
+	evidence *breaker.Evidence // that crossed the threshold, if that is why
+	misses   int               // of the three tries, those that whoever asked has seen itself
+	answered chan struct{}     // closed at the next answer; nil while nobody waits
+	relapses int               // recoveries that failed since the breaker was last closed
 	lastGood time.Duration
-	lastErr  error
-}
-
-// SetProbe attaches the probe by which the Manager decides whether its
-// database is there. A Manager has at most one: a second call is an error.
-func (m *Manager) SetProbe(p Probe) error {
-	if p == nil {
-		return errors.New("perdure: SetProbe: the probe is nil")
-	}
-	r := &m.prober
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.probe != nil {
-		return errors.New("perdure: the Manager has a probe already: one Manager guards one database")
-	}
-	r.probe = p
-	close(r.attached)
-	return nil
+	last     ProbeSnapshot
 }
 
 // Suspect asks for a probe, because a connection has been silent for longer
@@ -80,12 +63,13 @@ func (m *Manager) SetProbe(p Probe) error {
 func (m *Manager) Suspect(why string) { m.prober.ask(why, 1, nil) }
 
 // suspect is the database breaker's hook: the evidence crossed the threshold.
-func (r *prober) suspect(breaker.Evidence) {
+func (r *prober) suspect(ev breaker.Evidence) {
 	r.mu.Lock()
 	probed := r.probe != nil
+	r.evidence = &ev
 	r.mu.Unlock()
 	if !probed {
-		r.m.database.breaker.Trip(breaker.ReasonThreshold)
+		r.m.database.breaker.Convict(ev)
 		return
 	}
 	r.ask(whyEvidence, 0, nil)
@@ -159,6 +143,9 @@ func (r *prober) run() {
 func (r *prober) question() (why string, misses int, more bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.m.database.breaker.State() == breaker.Closed {
+		r.relapses = 0
+	}
 	if r.asked == "" && r.m.database.breaker.State() == breaker.Closed {
 		r.running = false
 		return "", 0, false
@@ -170,7 +157,7 @@ func (r *prober) question() (why string, misses int, more bool) {
 func (r *prober) answer() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.asked, r.misses = "", 0
+	r.asked, r.misses, r.evidence = "", 0, nil
 	if r.answered != nil {
 		close(r.answered)
 		r.answered = nil
@@ -210,98 +197,14 @@ func (r *prober) confirm(ctx context.Context, why string, misses int) {
 	}
 	r.m.cfg.Logger.WarnContext(ctx, "database does not answer: breaker opens",
 		slog.String("manager", r.m.cfg.Name), slog.String("why", why), slog.String("probe", errorClass(r.m, err)))
-	r.m.database.breaker.Trip(why)
-}
-
-// reopen probes an open breaker's database until it answers, or somebody else
-// has changed the breaker.
-func (r *prober) reopen(ctx context.Context) {
-	b := r.m.database.breaker
-	for b.State() == breaker.Open {
-		if b.Held() != breaker.NotHeld {
-			if changed, _ := b.Wait(); b.Held() != breaker.NotHeld && !wait(ctx, changed) {
-				return
-			}
-			continue
-		}
-		err := r.try(ctx)
-		switch {
-		case err == nil:
-			b.HalfOpen()
-			return
-		case errors.Is(err, errNoProbe):
-			timer := time.NewTimer(max(time.Until(b.NextProbe()), 0))
-			select {
-			case <-timer.C:
-				b.HalfOpen()
-				return
-			case <-r.attached: // a probe decides instead of time
-				timer.Stop()
-				continue
-			case <-ctx.Done():
-				timer.Stop()
-				return
-			}
-		}
-		r.m.database.epoch.Add(1)                             // the time of the next probe has changed
-		if !pause(ctx, probeInterval+rand.N(probeInterval)) { //nolint:gosec // jitter is no secret
-			return
-		}
-	}
-}
-
-// prove goes on probing a half-open breaker, so that slow calls do not keep it
-// from closing.
-func (r *prober) prove(ctx context.Context) {
-	b := r.m.database.breaker
-	changed, _ := b.Wait()
-	if b.State() != breaker.HalfOpen {
+	r.mu.Lock()
+	ev := r.evidence
+	r.mu.Unlock()
+	if ev != nil {
+		r.m.database.breaker.Convict(*ev)
 		return
 	}
-	err := r.try(ctx)
-	switch {
-	case err == nil:
-		b.ProbeSucceeded()
-		pause(ctx, provingPause)
-	case errors.Is(err, errNoProbe):
-		select {
-		case <-changed:
-		case <-r.attached:
-		case <-ctx.Done():
-		}
-	case ctx.Err() == nil:
-		b.Trip(breaker.ReasonProbe)
-	}
-}
-
-// try asks the database once.
-func (r *prober) try(ctx context.Context) error {
-	r.mu.Lock()
-	probe := r.probe
-	r.mu.Unlock()
-	if probe == nil {
-		return errNoProbe
-	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	err := probe(ctx)
-	if err != nil && r.m.answered(err) {
-		err = nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lastErr = err
-	if err == nil {
-		r.lastGood = max(r.m.now(), 1)
-	}
-	return err
-}
-
-// answered reports whether a probe's error is an answer of a database that is
-// there: no slot was free, or the password is wrong. That neither opens nor drains.
-func (m *Manager) answered(err error) bool {
-	v := m.Classify(err)
-	return v.SQLState != "" && v.Trips != pgerr.ScopeDatabase
+	r.m.database.breaker.Trip(why)
 }
 
 // down asks the prober and waits for its answer. It reports whether the
@@ -316,20 +219,10 @@ func (r *prober) down(ctx context.Context) bool {
 		select {
 		case <-answer:
 		case <-ctx.Done():
-		case <-r.m.life.Done():
+		case <-r.m.open.Done():
 		}
 	}
 	return r.m.database.breaker.State() != breaker.Closed
-}
-
-// errorClass is what may be logged of a probe's error: its category and
-// SQLSTATE, never its text, which may hold names.
-func errorClass(m *Manager, err error) string {
-	v := m.Classify(err)
-	if v.SQLState != "" {
-		return v.Category.String() + " " + v.SQLState
-	}
-	return v.Category.String()
 }
 
 // pause waits for d and reports whether ctx still goes on.
@@ -359,44 +252,9 @@ func wait(ctx context.Context, c <-chan struct{}) bool {
 func (m *Manager) goBackground(f func()) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.closing.Load() {
+	if m.ended {
 		return false
 	}
 	m.background.Go(f)
 	return true
-}
-
-// databaseChanged follows the database's breaker: whoever waits for good news
-// gets it, and a breaker that is not closed is looked after.
-func (m *Manager) databaseChanged(c breaker.Change) {
-	m.mu.Lock()
-	isUp := !isOpen(m.up)
-	if up := c.To != breaker.Open; up != isUp {
-		if up {
-			close(m.up)
-		} else {
-			m.up = make(chan struct{})
-		}
-	}
-	m.mu.Unlock()
-	if c.To != breaker.Closed {
-		m.prober.recover()
-	}
-}
-
-func isOpen(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return false
-	default:
-		return true
-	}
-}
-
-// DatabaseUp returns a channel that is closed as soon as the database's
-// breaker is not open: good news for whoever waits to ask it something.
-func (m *Manager) DatabaseUp() <-chan struct{} {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.up
 }

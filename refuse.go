@@ -11,7 +11,7 @@ import (
 // not begun. The error is shared by all such calls until the breaker changes.
 func (c *call) refuse(ctx context.Context, g *gate) error {
 	all := c.o.refused()
-	all.count.Add(1)
+	all.atOnce.Add(1)
 	shared := &all.byDatabase
 	if g != c.m.database {
 		shared = &all.byOwn
@@ -22,14 +22,14 @@ func (c *call) refuse(ctx context.Context, g *gate) error {
 			Op:      c.op.Name,
 			Reason:  ReasonBreakerOpen,
 			Hint:    hintRefused(g),
-			RetryAt: g.breaker.NextProbe(),
+			RetryAt: g.nextProbe(),
 			Err:     ErrBreakerOpen,
 			manager: c.m,
 		}}
 		shared.Store(r)
 	}
 	if h := c.m.hooks.Load().CallEnd; h != nil {
-		h(ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: &r.err, CorrelationID: correlationID(ctx)})
+		h(ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: &r.err, CorrelationID: c.m.correlationID(ctx)})
 	}
 	if c.o == c.m.other { // the names that share it do not share an error
 		e := r.err
@@ -41,7 +41,8 @@ func (c *call) refuse(ctx context.Context, g *gate) error {
 
 // refusals are the shared errors of one operation's refused calls.
 type refusals struct {
-	count      atomic.Uint64 // of calls that never began
+	atOnce     atomic.Uint64 // calls that never began, nor waited
+	later      atomic.Uint64 // calls that waited, and did not begin
 	byDatabase atomic.Pointer[refusal]
 	byOwn      atomic.Pointer[refusal]
 }
@@ -55,12 +56,13 @@ func (o *operation) refused() *refusals {
 	return o.refusals.Load()
 }
 
-// rejected returns how many calls a breaker refused before they began.
-func (o *operation) rejected() uint64 {
+// rejected returns how many calls a breaker refused before they began: at
+// once, and after they had waited.
+func (o *operation) rejected() (atOnce, later uint64) {
 	if r := o.refusals.Load(); r != nil {
-		return r.count.Load()
+		return r.atOnce.Load(), r.later.Load()
 	}
-	return 0
+	return 0, 0
 }
 
 // refusal is the shared error of refused calls, and the epoch of the gate for

@@ -15,10 +15,11 @@ import (
 type Snapshot struct {
 	Name       string
 	At         time.Time
-	Database   breaker.Snapshot
+	Database   breaker.Snapshot // its NextProbe is when the prober asks next
+	Probe      ProbeSnapshot
 	Operations []OperationSnapshot // by name
 	Budget     BudgetSnapshot
-	Parked     int               // calls that wait for a breaker now
+	Parked     int               // calls that wait for a breaker or the budget now
 	Overflowed uint64            // calls that ran as "other", for want of room for their name
 	States     map[string]uint64 // errors by SQLSTATE; beyond 64 for one operation as "other"
 	Outcomes   []OutcomeCount    // by resolution and method
@@ -37,13 +38,12 @@ type OperationSnapshot struct {
 	Breaker     *breaker.Snapshot // nil: the operation has none
 	Succeeded   uint64            // calls, at whichever attempt
 	Failed      map[Reason]uint64 // calls by why they failed; under the zero Reason those whose error came back untouched
-	Rejected    uint64            // calls that a breaker refused before they began
+	Rejected    uint64            // of the failed calls, those that a breaker refused before they began
 	Retries     map[int]uint64    // repeats by the number of the attempt; 10 counts all from the tenth on
 	Recovered   uint64            // calls that succeeded after a repeat
 	Lost        uint64            // calls that failed after a repeat
 	SuccessRate float64           // of the calls of the last five minutes that needed a repeat; 1 while there were none
 	Errors      []ErrorCount
-	Panics      uint64
 	Parks       uint64        // times that a call waited for a breaker or the budget
 	Waited      time.Duration // in all
 	Calls       Histogram     // durations of calls, waiting included
@@ -65,10 +65,14 @@ func (m *Manager) Snapshot() Snapshot {
 		Name:       m.cfg.Name,
 		At:         time.Now(),
 		Database:   m.database.breaker.Snapshot(),
+		Probe:      m.prober.snapshot(),
 		Budget:     m.budget.snapshot(m.now()),
 		Parked:     int(m.parked.Load()),
 		Overflowed: m.overflowed.Load(),
 		States:     map[string]uint64{},
+	}
+	if s.Database.State == breaker.Open {
+		s.Database.NextProbe = m.database.nextProbe()
 	}
 	for o := range m.operations.all {
 		s.Operations = append(s.Operations, o.snapshot(m.now()))
@@ -104,12 +108,16 @@ func (s *stats) addStates(sum map[string]uint64) {
 }
 
 func (o *operation) snapshot(now time.Duration) OperationSnapshot {
+	atOnce, later := o.rejected()
 	s := OperationSnapshot{
 		Name:        o.name,
-		Rejected:    o.rejected(),
+		Rejected:    atOnce + later,
 		SuccessRate: 1,
 		Failed:      map[Reason]uint64{},
 		Retries:     map[int]uint64{},
+	}
+	if atOnce > 0 {
+		s.Failed[ReasonBreakerOpen] = atOnce // the others are counted where all calls are that waited
 	}
 	if o.gate != nil {
 		b := o.gate.breaker.Snapshot()
@@ -128,10 +136,10 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 	defer t.mu.Unlock()
 	s.Succeeded += t.parkedOK + t.late
 	s.Recovered, s.Lost, s.SuccessRate = t.late, t.lost, t.rate.value(now)
-	s.Panics, s.Parks, s.Waited = t.panics.Load(), t.parked, t.waited
+	s.Parks, s.Waited = t.parked, t.waited
 	for reason, n := range t.outcomes {
 		if n > 0 {
-			s.Failed[Reason(reason)] = n
+			s.Failed[Reason(reason)] += n
 		}
 	}
 	for attempt := range t.retries {

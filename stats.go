@@ -32,7 +32,6 @@ type trouble struct {
 	errors  [categoryCount][severityCount]atomic.Uint64
 	retries [maxCountedAttempt + 1]atomic.Uint64 // by the number of the attempt that was begun
 	states  atomic.Pointer[[]*stateCount]        // by SQLSTATE; a list only grows, in copies
-	panics  atomic.Uint64
 
 	attempts histogram // attempts that failed, and repeats
 	calls    histogram // calls that failed or were repeated

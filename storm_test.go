@@ -163,7 +163,7 @@ func TestStormOfParkedCalls(t *testing.T) {
 	bubble(t, perdure.Config{}, func(t managed) {
 		m := t.m
 		var s server
-		if err := m.SetProbe(s.probe); err != nil {
+		if _, err := m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
 		}
 		s.down.Store(true)
@@ -210,7 +210,7 @@ func TestTheRampPacesTheReleaseOfParkedCalls(t *testing.T) {
 	bubble(t, perdure.Config{}, func(t managed) {
 		m := t.m
 		var s server
-		if err := m.SetProbe(s.probe); err != nil {
+		if _, err := m.SetProbe(s.probe); err != nil {
 			t.Fatal(err)
 		}
 		m.Breaker("database").HoldOpen("test")

@@ -26,17 +26,18 @@ func (c *call) wait(ctx context.Context, after time.Duration) Reason {
 	}
 	elapsed := c.at - c.start - c.parked
 	delay := max(c.p.delays(c.verdict).Delay(used-1, rand.Uint64()), after) //nolint:gosec // jitter is no secret
-	if c.p.MaxElapsed > 0 && elapsed+delay > c.p.MaxElapsed {
+	if c.p.MaxElapsed > 0 && delay > c.p.MaxElapsed-elapsed {
 		return ReasonElapsed
 	}
 	if deadline, ok := ctx.Deadline(); ok { // a wait that cannot end in time is not begun
 		usual, _ := c.o.stats.first.quantile(0.5)
-		if time.Until(deadline) < delay+usual {
+		if time.Until(deadline)-usual < delay {
 			return ReasonDeadline
 		}
 	}
 	cost := price(c.verdict)
-	if !c.m.budget.affords(c.at, cost) && !c.parks(ctx, cost) {
+	spent := !c.m.budget.affords(c.at, cost)
+	if spent && !c.parks(ctx, cost) {
 		return ReasonBudget
 	}
 	if delay > 0 {
@@ -45,7 +46,13 @@ func (c *call) wait(ctx context.Context, after time.Duration) Reason {
 			return reason
 		}
 	}
-	return c.pay(ctx, cost)
+	if c.m.budget.pay(c.at, cost) {
+		return reasonNone
+	}
+	if !spent && !c.parks(ctx, cost) {
+		return ReasonBudget
+	}
+	return c.waitForBudget(ctx, cost)
 }
 
 // maxFree bounds the attempts that an outage may cost a call for nothing.
@@ -55,7 +62,7 @@ const maxFree = 20
 // the database is away. Work inside an attempt that holds a permit already
 // cannot park, and pays for its repeats.
 func (c *call) lostToOutage(ctx context.Context) bool {
-	if c.verdict.Trips != pgerr.ScopeDatabase || c.p.Park <= c.parked || c.free >= maxFree || c.m.holdsPermit(ctx) {
+	if c.verdict.Trips != pgerr.ScopeDatabase || c.p.Park <= c.parked || c.free >= maxFree || c.covered(ctx, c.m.database) {
 		return false
 	}
 	if c.p.MaxElapsed > 0 && c.at-c.start-c.parked > c.p.MaxElapsed {
@@ -69,6 +76,7 @@ func (c *call) lostToOutage(ctx context.Context) bool {
 // parks tells that the budget is spent, and reports whether the call may wait
 // for it.
 func (c *call) parks(ctx context.Context, cost float64) bool {
+	c.m.budget.refuse()
 	waits := c.p.Park > c.parked
 	if h := c.m.hooks.Load().BudgetSpent; h != nil {
 		h(ctx, BudgetEvent{Op: c.op.Name, Attempt: c.attempts, Price: cost, Waits: waits, CorrelationID: c.correlation(ctx)})
@@ -83,27 +91,24 @@ const (
 	budgetLastPause  = time.Second
 )
 
-// pay pays for the next attempt. A call whose policy parks waits until the
-// budget can pay; that keeps the budget's bound and loses no batch work.
-func (c *call) pay(ctx context.Context, cost float64) Reason {
-	if c.m.budget.pay(c.at, cost) {
-		return reasonNone
-	}
-	if c.p.Park <= c.parked {
-		c.parks(ctx, cost)
+// waitForBudget parks the call until the budget can pay for the next attempt;
+// that keeps the budget's bound and loses no batch work.
+func (c *call) waitForBudget(ctx context.Context, cost float64) Reason {
+	if !c.m.mayPark() {
 		return ReasonBudget
 	}
+	defer c.m.parked.Add(-1)
 	began := c.at
 	c.tellParked(ctx, "budget", 0)
 	reason := ReasonBudget
-	for step := budgetFirstPause; c.parked+c.at-began < c.p.Park; step = min(2*step, budgetLastPause) {
-		if reason = c.sleep(ctx, step/2+rand.N(step)); reason != reasonNone { //nolint:gosec // jitter is no secret
+	for step := budgetFirstPause; reason == ReasonBudget; step = min(2*step, budgetLastPause) {
+		left := c.p.Park - c.parked - (c.at - began)
+		if left <= 0 {
 			break
 		}
-		if c.m.budget.pay(c.at, cost) {
-			break
+		if reason = c.sleep(ctx, min(step/2+rand.N(step), left)); reason == reasonNone && !c.m.budget.pay(c.at, cost) { //nolint:gosec // jitter is no secret
+			reason = ReasonBudget
 		}
-		reason = ReasonBudget
 	}
 	waited := c.at - began
 	c.parked += waited
@@ -124,7 +129,7 @@ func (c *call) sleep(ctx context.Context, d time.Duration) Reason {
 	case <-timer.C:
 		return reasonNone
 	case <-ctx.Done():
-	case <-c.m.life.Done():
+	case <-c.m.open.Done():
 	}
 	return ReasonCanceled
 }

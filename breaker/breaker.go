@@ -17,7 +17,7 @@ type Options struct {
 	// the breaker at once, one of them reports for all. It must not block. Nil means nobody is told.
 	OnChange func(Change)
 	// OnSuspect, if set, makes the breaker confirmed: crossing the threshold
-	// calls OnSuspect instead of opening, and the owner answers with Trip or
+	// calls OnSuspect instead of opening, and the owner answers with Convict or
 	// Acquit. Unanswered, it is asked again after five seconds of further failures. A confirmed
 	// breaker half-opens only by HalfOpen, never by time. It is called like OnChange.
 	OnSuspect func(Evidence)
@@ -57,6 +57,7 @@ type trouble struct {
 	changed     chan struct{} // closed at the next change of what may be admitted; nil when nobody waits
 	queue       []event
 	delivering  bool
+	history     history
 }
 
 const (

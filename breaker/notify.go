@@ -13,6 +13,7 @@ type event struct {
 func (b *Breaker) changed(from State, now int64, reason string, ev Evidence) {
 	t := b.inTrouble()
 	t.reason = reason
+	t.history.add(from, b.State(), now)
 	b.wake()
 	if b.opts.OnChange == nil {
 		return

@@ -15,15 +15,16 @@ type Permit struct {
 const rampSlot = ^uint32(0)
 
 // Success reports that the call succeeded after latency, which is looked at only under the slow-call rule.
-func (p Permit) Success(latency time.Duration) {
+// It returns whether the success counted: one that comes too late does not.
+func (p Permit) Success(latency time.Duration) bool {
 	if p.b == nil {
-		return
+		return false
 	}
 	if w := p.b.word.Load(); (w^p.word)>>genShift == 0 && w&watched == 0 {
 		p.b.successes.Add(1)
-		return
+		return true
 	}
-	p.b.succeeded(p, latency)
+	return p.b.succeeded(p, latency)
 }
 
 // Failure reports that the call failed after latency.
@@ -65,11 +66,11 @@ func (b *Breaker) giveBack(p Permit) bool {
 	return true
 }
 
-func (b *Breaker) succeeded(p Permit, latency time.Duration) {
+func (b *Breaker) succeeded(p Permit, latency time.Duration) bool {
 	b.mu.Lock()
 	defer b.unlock()
 	if !b.giveBack(p) {
-		return
+		return false
 	}
 	b.successes.Add(1)
 	now := b.now()
@@ -78,7 +79,7 @@ func (b *Breaker) succeeded(p Permit, latency time.Duration) {
 	case HalfOpen:
 		if slow && b.cfg.Rule != Off {
 			b.open(now, ReasonProbe, Evidence{})
-			return
+			break
 		}
 		b.probed(now)
 	case Closed:
@@ -87,6 +88,7 @@ func (b *Breaker) succeeded(p Permit, latency time.Duration) {
 		}
 	case Open:
 	}
+	return true
 }
 
 func (b *Breaker) failed(p Permit, latency time.Duration) {

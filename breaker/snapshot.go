@@ -30,6 +30,10 @@ type Snapshot struct {
 	Successes uint64    `json:"successes"`
 	Failures  uint64    `json:"failures"`
 	NextProbe time.Time `json:"next_probe,omitzero"`
+	// Transitions counts the changes of state since New, those that never happened left out. OpenTime is the
+	// time spent in state open since New, an opening that lasts included. Neither falls.
+	Transitions []Transition  `json:"transitions,omitempty"`
+	OpenTime    time.Duration `json:"open_time_ns,omitempty"`
 }
 
 // Snapshot returns what the breaker knows now.
@@ -47,6 +51,7 @@ func (b *Breaker) Snapshot() Snapshot {
 	}
 	if b.trouble != nil {
 		s.Reason = b.trouble.reason
+		s.Transitions, s.OpenTime = b.trouble.history.read(s.State, b.now())
 	}
 	if b.cfg.Rule == Adaptive {
 		c := &b.det.cusum

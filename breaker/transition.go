@@ -18,6 +18,16 @@ func (b *Breaker) Trip(reason string) {
 	}
 }
 
+// Convict answers OnSuspect: the evidence stands, and the breaker opens for it. It does nothing to a
+// breaker that is open or held.
+func (b *Breaker) Convict(ev Evidence) {
+	b.mu.Lock()
+	defer b.unlock()
+	if b.held == NotHeld && b.State() != Open {
+		b.open(b.now(), ReasonThreshold, ev)
+	}
+}
+
 // Acquit answers OnSuspect: the database is well. The evidence so far is
 // forgotten, and not learned.
 func (b *Breaker) Acquit() {

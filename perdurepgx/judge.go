@@ -101,8 +101,13 @@ type endedError struct {
 	cause error
 }
 
-func (e *endedError) Error() string   { return e.cause.Error() + ": " + e.err.Error() }
+func (e *endedError) Error() string   { return e.Describe(error.Error) }
 func (e *endedError) Unwrap() []error { return []error{e.err, e.cause} }
+
+// Describe makes it a redact.Describer.
+func (e *endedError) Describe(text func(error) string) string {
+	return text(e.cause) + ": " + text(e.err)
+}
 
 // withCause adds the cause of ctx to err, if ctx has ended and err does not
 // hold it.

@@ -2,7 +2,6 @@ package perdurepgx
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -44,21 +43,18 @@ type lostError struct {
 }
 
 // Error returns what is known, the driver's words first.
-func (e *lostError) Error() string {
-	var b strings.Builder
-	b.WriteString(e.err.Error())
-	if e.cause != nil && e.cause.Error() != e.err.Error() {
-		b.WriteString(": ")
-		b.WriteString(e.cause.Error())
+func (e *lostError) Error() string { return e.Describe(error.Error) }
+
+// Describe makes it a redact.Describer: text tells its parts.
+func (e *lostError) Describe(text func(error) string) string {
+	all := text(e.err)
+	if e.cause != nil && text(e.cause) != all {
+		all += ": " + text(e.cause)
 	}
 	if e.notice != nil {
-		b.WriteString(": ")
-		b.WriteString(e.notice.Message)
-		b.WriteString(" (SQLSTATE ")
-		b.WriteString(e.notice.Code)
-		b.WriteString(")")
+		all += ": " + text(e.notice)
 	}
-	return b.String()
+	return all
 }
 
 // Unwrap returns the driver's error, the notice and the cause.

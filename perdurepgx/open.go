@@ -22,15 +22,16 @@ const openWait = time.Second
 // DB is a guarded pool. It is safe for concurrent use. Its methods have the
 // shape of sqlc's DBTX.
 type DB struct {
-	cfg    Config
-	m      *perdure.Manager
-	pool   *pgxpool.Pool
-	base   *pgxpool.Config // the user's, for connections of perdure's own
-	ops    map[string]perdure.Op
-	names  names
-	wires  wires
-	start  time.Time
-	unhook func()
+	cfg     Config
+	m       *perdure.Manager
+	pool    *pgxpool.Pool
+	base    *pgxpool.Config // the user's, for connections of perdure's own
+	ops     map[string]perdure.Op
+	names   names
+	wires   wires
+	start   time.Time
+	unhook  func()
+	unprobe func()
 
 	factsEpoch atomic.Int64
 	method     atomic.Uint32 // Outcome; Auto until learned
@@ -83,7 +84,7 @@ func Open(ctx context.Context, pool *pgxpool.Config, m *perdure.Manager, cfg Con
 		return nil, err
 	}
 	db.pool = p
-	if err := m.SetProbe(db.probe); err != nil {
+	if db.unprobe, err = m.SetProbe(db.probe); err != nil {
 		p.Close()
 		db.end()
 		return nil, err
@@ -185,12 +186,13 @@ func (db *DB) Manager() *perdure.Manager { return db.m }
 // Close closes the pool, waits until its connections are back and until the
 // outcome of each COMMIT is known (Config.ResolveTimeout at most), and ends
 // everything that db runs in the background. Close the Manager first, so that
-// nothing new begins.
+// nothing new begins. The Manager may afterwards guard another DB.
 func (db *DB) Close() {
 	db.closeOnce.Do(func() {
 		db.unhook()
 		db.pool.Close()
 		db.open.Wait()
+		db.unprobe()
 		db.end()
 		db.background.Wait()
 	})

@@ -253,8 +253,13 @@ func (a *attempt) still(ctx context.Context) (perdure.Judgement, error) {
 // whose error the function kept to itself.
 type abortedError struct{ err error }
 
-func (e *abortedError) Error() string   { return pgx.ErrTxCommitRollback.Error() + ": " + e.err.Error() }
+func (e *abortedError) Error() string   { return e.Describe(error.Error) }
 func (e *abortedError) Unwrap() []error { return []error{pgx.ErrTxCommitRollback, e.err} }
+
+// Describe makes it a redact.Describer.
+func (e *abortedError) Describe(text func(error) string) string {
+	return pgx.ErrTxCommitRollback.Error() + ": " + text(e.err)
+}
 
 // aborted returns why the transaction is in state E.
 func (a *attempt) aborted() error {

@@ -165,3 +165,22 @@ func TestFunctionErrorRollsBackUntouched(t *testing.T) {
 		t.Errorf("%d rows, want none", n)
 	}
 }
+
+func TestOneManagerGuardsOneDatabaseAtATime(t *testing.T) {
+	b, _ := through(t, perdure.Config{}, perdurepgx.Config{})
+	again := func() (*perdurepgx.DB, error) {
+		return perdurepgx.Open(t.Context(), b.Pool().Config(), b.m, perdurepgx.Config{})
+	}
+	if _, err := again(); err == nil || !strings.Contains(err.Error(), "one Manager guards one database") {
+		t.Fatalf("a second Open with the same Manager: %v", err)
+	}
+	b.Close()
+	db, err := again()
+	if err != nil {
+		t.Fatalf("Open after Close: %v", err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(t.Context(), "insert into t (id) values (1)"); err != nil {
+		t.Error(err)
+	}
+}

@@ -63,3 +63,7 @@ func TestEachDirectDependencyIsExplained(t *testing.T) {
 func TestReadmeNamesTheCommandsOfANewcomer(t *testing.T) {
 	none(t, load(t).Readme())
 }
+
+func TestReadmeShowsWhatRuns(t *testing.T) {
+	none(t, load(t).Snippets())
+}

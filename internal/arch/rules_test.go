@@ -142,3 +142,21 @@ func TestReadme(t *testing.T) {
 	check(t, parse(t, map[string]string{"README.md": "`make demo`"}).Readme(), `README.md: does not name "make test"`)
 	check(t, parse(t, map[string]string{"README.md": "`make demo`, `make test`"}).Readme())
 }
+
+func TestSnippets(t *testing.T) {
+	const example = "package p\n\nfunc Example() {\n\tm := perdure.New()\n\tif m == nil {\n\t\treturn\n\t}\n\tdefer m.Close()\n}\n"
+	readme := func(code string) string { return "# p\n\n```go\n" + code + "\n```\n\n```sh\nmake demo\n```\n" }
+	cases := []struct {
+		name, code string
+		want       []string
+	}{
+		{"the example may say more", "m := perdure.New() // with defaults\ndefer m.Close()", nil},
+		{"a line of its own", "m := perdure.Make()", []string{"README.md:3: the snippet is in no runnable example: write it there first"}},
+		{"the order counts", "defer m.Close()\nm := perdure.New()", []string{"README.md:3: the snippet is in no runnable example: write it there first"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			check(t, parse(t, map[string]string{"README.md": readme(c.code), "example_test.go": example}).Snippets(), c.want...)
+		})
+	}
+}
