@@ -186,9 +186,9 @@ func (a *attempt) unproven(ctx context.Context, err error) (perdure.Judgement, e
 	if a.once != nil {
 		event.Key = a.once.key
 	}
-	a.db.m.CommitOutcome(ctx, event)
+	id := a.db.m.CommitOutcome(ctx, event)
 	return perdure.Judgement{
-		Verdict: a.db.verdict(a.w.lastErr), Repeat: perdure.RepeatNever, Reason: perdure.ReasonOutcomeUnknown,
+		CorrelationID: id, Verdict: a.db.verdict(a.w.lastErr), Repeat: perdure.RepeatNever, Reason: perdure.ReasonOutcomeUnknown,
 		Hint: "look whether the work is there, also on the foreign servers",
 	}, &outcomeError{evidence: evidence, err: err}
 }

@@ -99,7 +99,7 @@ func TestForeignCommitLost(t *testing.T) {
 		if !ok || e.Reason != perdure.ReasonOutcomeUnknown || !errors.Is(err, perdure.ErrOutcomeUnknown) || !isState(err, "08006") || attempts != 1 {
 			t.Errorf("InTx = %v after %d attempts, want outcome_unknown with 08006 after one", err, attempts)
 		}
-		if seen := b.seen.take(); len(seen) != 1 || seen[0].Resolution != perdure.Undecided {
+		if seen := b.seen.take(); len(seen) != 1 || seen[0].Resolution != perdure.Undecided || ok && seen[0].CorrelationID != e.CorrelationID {
 			t.Errorf("outcomes = %+v, want one unknown", seen)
 		}
 		b.exec(t, "truncate t")
