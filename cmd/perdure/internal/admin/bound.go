@@ -59,8 +59,9 @@ func (c *boundConn) Close() error {
 // silentConns are the connections on which nothing was said yet, as browsers
 // open them in advance: a Server that stops would wait five seconds for them.
 type silentConns struct {
-	mu    sync.Mutex // guards the field below
+	mu    sync.Mutex // guards the fields below
 	conns map[net.Conn]struct{}
+	over  bool
 }
 
 // note is an http.Server's ConnState.
@@ -69,6 +70,10 @@ func (s *silentConns) note(c net.Conn, state http.ConnState) {
 	defer s.mu.Unlock()
 	if state != http.StateNew {
 		delete(s.conns, c)
+		return
+	}
+	if s.over {
+		_ = c.Close() // as close does
 		return
 	}
 	if s.conns == nil {
@@ -81,6 +86,7 @@ func (s *silentConns) note(c net.Conn, state http.ConnState) {
 func (s *silentConns) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.over = true
 	for c := range s.conns {
 		_ = c.Close() // nobody is told: nobody asked
 	}
