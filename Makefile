@@ -14,7 +14,8 @@ COVER := . ./pgerr ./breaker ./backoff ./perdurepgx
 setup: ## install or unpack what is missing (Go is not: it is only checked)
 	@scripts/setup.sh
 
-demo: setup ## run the flights pipeline while its server is killed
+demo: ## run the flights pipeline while its server is killed
+	@scripts/setup.sh demo
 	@$(PG) go run ./cmd/perdure demo
 
 test: setup check ## all that must be green: set-up, then check

@@ -159,7 +159,7 @@ func unsafeState(err error) string {
 			return state
 		}
 	}
-	switch w := err.(type) {
+	switch w := err.(type) { //nolint:errorlint // this is the unwrapping loop
 	case interface{ Unwrap() error }:
 		if inner := w.Unwrap(); inner != nil {
 			return unsafeState(inner)

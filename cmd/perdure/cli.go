@@ -22,6 +22,7 @@ const (
 	exitUsage       = 2
 	exitInvalid     = 3
 	exitUnreachable = 4
+	exitCheck       = 5
 	exitPartial     = 6
 	exitInterrupted = 130
 )
@@ -69,7 +70,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "format of the data on stdout: table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
-	root.AddCommand(a.demoCommand(), a.runCommand(), a.classifyCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
+	root.AddCommand(a.demoCommand(), a.runCommand(), a.classifyCommand(), a.auditCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

@@ -30,6 +30,7 @@ func (a *app) demoCommand() *cobra.Command {
 		seed  uint64
 		naive bool
 		file  string
+		prom  string
 	)
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -48,10 +49,15 @@ func (a *app) demoCommand() *cobra.Command {
 			if level == chaos.Off {
 				return usageError("--chaos off leaves nothing to show: want mild or severe")
 			}
-			return a.demo(cmd.Context(), f, demoJobs{level: level, seed: seed, naive: naive, file: file})
+			metrics, err := newMetricsFile(prom, "flights")
+			if err != nil {
+				return err
+			}
+			return metrics.write(a.demo(cmd.Context(), f, demoJobs{level: level, seed: seed, naive: naive, file: file, metrics: metrics}))
 		},
 	}
 	f.add(cmd)
+	addMetricsFlag(cmd, &prom)
 	cmd.Flags().StringVar((*string)(&level), "chaos", string(level), "mild or severe")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "of the chaos")
 	cmd.Flags().BoolVar(&naive, "naive", true, "also run as most programs do it: "+howNaive)
@@ -64,6 +70,8 @@ type demoJobs struct {
 	seed  uint64
 	naive bool
 	file  string
+	// metrics has a Manager for each run but the naive one, by the names peace and chaos.
+	metrics *metricsFile
 }
 
 func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error) {
@@ -89,7 +97,7 @@ func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error
 			return nil, err
 		}
 		j := job{
-			label: label, place: p, server: srv, data: data,
+			name: name, label: label, file: want.metrics, place: p, server: srv, data: data,
 			naive: naive, level: level, seed: want.seed, stop: stop, show: d.show,
 		}
 		report, err := j.do(ctx)

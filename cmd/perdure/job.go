@@ -17,6 +17,7 @@ import (
 
 // job is one run of the flights pipeline.
 type job struct {
+	name   string // of its Manager
 	label  string // for people
 	place  place
 	server *server
@@ -25,6 +26,7 @@ type job struct {
 	level  chaos.Level
 	seed   uint64
 	stop   <-chan struct{}
+	file   *metricsFile
 	show   func(label string, total int, note func() string) progress
 }
 
@@ -70,7 +72,7 @@ func (j job) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := newGuarded(ctx, cfg, perdure.Hooks{})
+	g, err := newGuarded(ctx, j.name, cfg, perdure.Hooks{})
 	if err != nil {
 		return err
 	}
@@ -127,9 +129,12 @@ func (j job) work(ctx context.Context, addr string, faults func() chaos.Counts, 
 		runner, finish = n, func(r *runReport) error { n.copyTo(r); n.pool.Close(); return nil }
 	} else {
 		m := newMeter()
-		g, err := newGuarded(ctx, cfg, m.hooks())
+		g, err := newGuarded(ctx, j.name, cfg, m.hooks())
 		if err != nil {
 			return err
+		}
+		if err := j.file.guards(g); err != nil {
+			return errors.Join(err, g.close(ctx))
 		}
 		r.Outcome = g.db.Outcome().String()
 		runner, finish = flights.Guarded{DB: g.db}, func(r *runReport) error {
@@ -144,6 +149,9 @@ func (j job) work(ctx context.Context, addr string, faults func() chaos.Counts, 
 		Run: j.place.run, Params: c.Params(), Observe: p.observe, Stop: j.stop,
 	})
 	p.end(err == nil)
+	if !j.naive {
+		j.file.took(report)
+	}
 	r.take(report, err)
 	return errors.Join(err, finish(r))
 }
@@ -157,9 +165,9 @@ type guarded struct {
 // newGuarded wires perdure for batch work: a transaction waits minutes for the
 // database instead of failing, and half of the repeats that a worker could
 // possibly make are allowed, because nobody else uses this database.
-func newGuarded(ctx context.Context, cfg *pgxpool.Config, hooks perdure.Hooks) (*guarded, error) {
+func newGuarded(ctx context.Context, name string, cfg *pgxpool.Config, hooks perdure.Hooks) (*guarded, error) {
 	m, err := perdure.New(perdure.Config{
-		Name:   "flights",
+		Name:   name,
 		Policy: perdure.Policy{MaxAttempts: 30, Park: 5 * time.Minute},
 		Budget: perdure.BudgetConfig{Floor: 100},
 		Hooks:  hooks,

@@ -36,6 +36,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits,
 			"json":  jsonHas,
+			"trail": makeTrail,
+			"flip":  flipBit,
 		},
 	})
 }

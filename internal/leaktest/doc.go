@@ -1,0 +1,5 @@
+// Package leaktest provokes the ways in which PostgreSQL and its driver put
+// users' data into errors, with marked secrets on a live server, and looks for
+// the marks in everything that perdure says: error texts, logs, and each
+// further channel that is plugged in. Its tests are the package.
+package leaktest
