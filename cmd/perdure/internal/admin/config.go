@@ -31,6 +31,8 @@ type Config struct {
 	Remote bool
 	// ReadToken lets whoever has it read, no more. Empty means that only Token does.
 	ReadToken string
+	// OpenMetrics lets anybody who reaches the listener read /metrics.
+	OpenMetrics bool
 	// Hosts are the names, without a port, by which the listener may be called beside localhost and
 	// any IP address.
 	Hosts []string

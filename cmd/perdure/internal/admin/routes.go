@@ -76,7 +76,7 @@ func (s *Server) own() []Route {
 		get("/api/runs", s.runs),
 	}
 	if s.cfg.Metrics != nil {
-		routes = append(routes, Route{Pattern: "GET /metrics", Handler: promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{
+		routes = append(routes, Route{Pattern: "GET /metrics", Open: s.cfg.OpenMetrics, Handler: promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{
 			MaxRequestsInFlight: maxScrapes,
 			Timeout:             readTimeout,
 			EnableOpenMetrics:   true,

@@ -20,7 +20,7 @@ const Off = "off"
 const maxManagers = 100
 
 // check adds what is wrong with the values, each at its place.
-func (e *Effective) check(faults Faults) error {
+func (e *Effective) check(faults Faults) Faults {
 	add := func(path, text, try string) {
 		if covered(faults, path) { // the value is not the one that was meant
 			return
@@ -72,9 +72,10 @@ func (e *Effective) check(faults Faults) error {
 			add(path+"."+at, text, "see docs/configuration.md for the values that it may have")
 		}
 		between(path+".check_every", m.CheckEvery, time.Second, 10*time.Minute)
-		e.urls = append(e.urls, e.checkURL(m, path, add))
+		url := e.checkURL(m, path, add)
+		e.databases = append(e.databases, Database{Named: url != "", URL: url})
 	}
-	return faults.sorted()
+	return faults
 }
 
 // covered reports whether a value, or something around it, could not be read.

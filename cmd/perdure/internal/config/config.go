@@ -44,6 +44,9 @@ type Admin struct {
 	// ReadTokenFile holds the token for reading from other machines. It is made with mode 0600 when
 	// it is first needed. The variable PERDURE_READ_TOKEN comes before it.
 	ReadTokenFile string `yaml:"read_token_file"`
+	// OpenMetrics lets other machines read /metrics without a token, for a Prometheus that has none:
+	// see to it that nobody else reaches the port.
+	OpenMetrics bool `yaml:"open_metrics"`
 	// AllowHosts are the names by which the listener may be called beside localhost and any IP
 	// address: others are refused, because a foreign page could have bound them to it.
 	AllowHosts []string `yaml:"allow_hosts"`

@@ -95,8 +95,9 @@ func TestAWholeFile(t *testing.T) {
 	if diff := cmp.Diff([]pgerr.Category{pgerr.CategoryConnection, pgerr.CategoryTransient}, p.RetryOn); diff != "" {
 		t.Errorf("retry_on (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"postgres://app:hunter2@db7:5432/shop", ""}, e.URLs()); diff != "" {
-		t.Errorf("URLs (-want +got):\n%s", diff)
+	want := []config.Database{{Named: true, URL: "postgres://app:hunter2@db7:5432/shop"}, {}}
+	if diff := cmp.Diff(want, e.Databases()); diff != "" {
+		t.Errorf("Databases (-want +got):\n%s", diff)
 	}
 }
 
@@ -130,8 +131,8 @@ func TestWhatComesFirstCounts(t *testing.T) {
 		}
 	}
 	in.Env = env(map[string]string{"DATABASE_URL": "postgres://general/x", "PERDURE_DATABASE_URL": "postgres://own/x"})
-	if e, err = config.Load(in); err != nil || e.URLs()[0] != "postgres://own/x" {
-		t.Errorf("URLs = %v, %v, want that of PERDURE_DATABASE_URL", e.URLs(), err)
+	if e, err = config.Load(in); err != nil || e.Databases()[0].URL != "postgres://own/x" {
+		t.Errorf("Databases = %v, %v, want that of PERDURE_DATABASE_URL", e.Databases(), err)
 	}
 }
 
@@ -155,8 +156,8 @@ func TestSecretsAreHidden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.URLs()[1] != "postgres://app:hunter2@db7/shop" {
-		t.Errorf("URLs = %v", e.URLs())
+	if e.Databases()[1].URL != "postgres://app:hunter2@db7/shop" {
+		t.Errorf("Databases = %v", e.Databases())
 	}
 	var b strings.Builder
 	for _, v := range e.Values() {
@@ -281,8 +282,8 @@ func TestFaultsOfFlagsAndVariables(t *testing.T) {
 			}
 		})
 	}
-	if e, err := config.Load(config.Input{File: two, Env: env(map[string]string{"DATABASE_URL": "postgres://x/y"})}); err != nil || e.URLs()[0] != "" {
-		t.Errorf("DATABASE_URL beside two managers = %v, %v, want it left alone", e.URLs(), err)
+	if e, err := config.Load(config.Input{File: two, Env: env(map[string]string{"DATABASE_URL": "postgres://x/y"})}); err != nil || e.Databases()[0].URL != "" {
+		t.Errorf("DATABASE_URL beside two managers = %v, %v, want it left alone", e.Databases(), err)
 	}
 }
 

@@ -28,8 +28,8 @@ type Effective struct {
 	Config
 
 	sources               map[string]Source
-	urls                  []string // of the databases, those in files read
-	adminToken, readToken string   // from the environment
+	databases             []Database
+	adminToken, readToken string // from the environment
 }
 
 // Load puts a configuration together. If anything is wrong the error is Faults,
@@ -55,7 +55,12 @@ func Load(in Input) (*Effective, error) {
 	if err := e.fill(); err != nil {
 		return nil, err
 	}
-	return e, e.check(faults)
+	faults = e.check(faults)
+	if name, ok := general(in); ok && len(e.databases) == 1 && !e.databases[0].Named {
+		e.databases[0].Named = true
+		e.sources[databaseURL] = Source{Kind: "env", Name: name}
+	}
+	return e, faults.sorted()
 }
 
 func read(file string) ([]byte, error) {
@@ -141,8 +146,30 @@ func (e *NoHomeError) Unwrap() error { return e.err }
 // Hint returns what to do.
 func (e *NoHomeError) Hint() string { return "--state-dir DIR, or set XDG_STATE_HOME" }
 
-// URLs returns the URL of each Manager's database, "" where there is none.
-func (e *Effective) URLs() []string { return e.urls }
+// Database is how a Manager's database is reached.
+type Database struct {
+	// Named is false if nothing names one.
+	Named bool
+	// URL may be empty: everything is then taken from PG* variables.
+	URL string
+}
+
+// Databases returns that of each Manager.
+func (e *Effective) Databases() []Database { return e.databases }
+
+// general reports which of the variables that every PostgreSQL program reads
+// names a database.
+func general(in Input) (string, bool) {
+	if in.Env == nil {
+		return "", false
+	}
+	for _, name := range []string{"PGHOST", "PGSERVICE", "PGDATABASE"} {
+		if v, _ := in.Env(name); v != "" {
+			return name, true
+		}
+	}
+	return "", false
+}
 
 // readURL returns the URL of a Manager's database.
 func (m *Manager) readURL() (string, error) {

@@ -71,7 +71,7 @@ func (e *Effective) walk(v reflect.Value, path string, all *[]Value) {
 	default:
 		text := fmt.Sprint(v.Interface())
 		if strings.HasSuffix(path, ".database_url") {
-			text = HideURL(text)
+			text = e.place(text)
 		}
 		e.leaf(path, text, all)
 	}
@@ -88,12 +88,17 @@ func (e *Effective) leaf(path, text string, all *[]Value) {
 	*all = append(*all, Value{path, text, s})
 }
 
-// HideURL returns where a connection URL leads, without its password and its
-// options.
-func HideURL(dsn string) string {
-	if dsn == "" {
+// place returns where a Manager's database is, "" if nothing names one.
+func (e *Effective) place(dsn string) string {
+	if dsn == "" && (len(e.databases) != 1 || !e.databases[0].Named || e.Managers[0].DatabaseURLFile != "") {
 		return ""
 	}
+	return HideURL(dsn)
+}
+
+// HideURL returns where a connection URL leads, without its password and its
+// options. What it leaves out is taken from PG* variables, as the driver does.
+func HideURL(dsn string) string {
 	c, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return Hidden

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -20,10 +21,14 @@ type Dir struct {
 	lock *os.File
 }
 
-// Default returns the state directory of whoever runs the program:
+// Default returns the state directory of whoever runs the program: what systemd
+// made for the service ($STATE_DIRECTORY, of several the first), else
 // $XDG_STATE_HOME/perdure, else ~/.local/state/perdure (XDG Base Directory
-// Specification 0.8). It fails if neither is known.
+// Specification 0.8). It fails if none is known.
 func Default() (string, error) {
+	if dir, _, _ := strings.Cut(os.Getenv("STATE_DIRECTORY"), ":"); filepath.IsAbs(dir) {
+		return dir, nil
+	}
 	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) { // the specification: others are ignored
 		return filepath.Join(dir, "perdure"), nil
 	}
