@@ -12,6 +12,7 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/audit"
+	"github.com/perdure/perdure/breaker"
 	"github.com/perdure/perdure/cmd/perdure/internal/config"
 	"github.com/perdure/perdure/cmd/perdure/internal/console"
 	"github.com/perdure/perdure/health"
@@ -25,8 +26,10 @@ import (
 // is not repeated: the next one comes soon.
 const ping = "perdure.ping"
 
-// pingTimeout bounds one.
-const pingTimeout = 2 * time.Second
+const (
+	pingTimeout = 2 * time.Second // of one
+	askAgain    = time.Second     // after one without an answer
+)
 
 var errNotAsked = errors.New("the database was not asked yet")
 
@@ -76,33 +79,44 @@ func (g *guard) open(ctx context.Context, d config.Database, standbys bool) erro
 	return err
 }
 
-// watch asks the database for a sign of life until ctx ends.
+// watch asks the database for a sign of life until ctx ends: every so often
+// while it answers, every second while it does not, so that there is evidence
+// for the breaker.
 func (g *guard) watch(ctx context.Context) {
 	if g.db == nil {
 		return
 	}
-	tick := time.NewTicker(g.every)
-	defer tick.Stop()
+	wait := time.NewTimer(0)
+	defer wait.Stop()
 	for {
-		g.ask(ctx)
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-wait.C:
+		}
+		if g.ask(ctx) {
+			wait.Reset(g.every)
+		} else {
+			wait.Reset(min(g.every, askAgain))
 		}
 	}
 }
 
-func (g *guard) ask(ctx context.Context) {
+// ask reports whether the database answers. While the breaker is open only the
+// prober asks: a call would be refused, and tell nothing.
+func (g *guard) ask(ctx context.Context) bool {
+	if g.manager.Breaker("database").State() == breaker.Open {
+		return false
+	}
 	op := perdure.Op{Name: ping, ReadOnly: true, Policy: &perdure.Policy{MaxAttempts: 1, AttemptTimeout: pingTimeout}}
 	var one int
 	err := g.db.QueryRow(perdure.WithOp(ctx, op), "select 1").Scan(&one)
 	if ctx.Err() != nil { // it was we who ended it
-		return
+		return err == nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if (err == nil) != (g.last == nil) {
+	if first := errors.Is(g.last, errNotAsked); first || (err == nil) != (g.last == nil) {
 		if err == nil {
 			g.log.LogAttrs(ctx, slog.LevelInfo, "the database answers")
 		} else {
@@ -110,11 +124,12 @@ func (g *guard) ask(ctx context.Context) {
 		}
 	}
 	g.last = err
+	return err == nil
 }
 
 // check says whether the database is there. It asks nobody: watch does.
 func (g *guard) check() health.Check {
-	follow := console.Follow([]*perdure.Manager{g.manager})[0]
+	follow := health.Failing(console.Follow([]*perdure.Manager{g.manager})[0])
 	return health.Check{
 		Name: console.CheckName(g.name), Interval: -1, Fall: 1, Rise: 1,
 		Run: func(ctx context.Context) error {
