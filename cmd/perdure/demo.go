@@ -134,13 +134,13 @@ func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error
 	var broken error
 	r.Chaos, broken = run("chaos", "under chaos", want.level, false)
 	if r.Chaos == nil || interrupted(stop) {
-		return interruptedError(fmt.Errorf("the run under chaos: %w", broken), stop)
+		return interruptedError(fmt.Errorf("the run under chaos: %w", orInterrupted(broken)), stop)
 	}
 	if want.naive && broken == nil {
 		// Its errors are what it is here to show.
 		r.Naive, err = run("naive", "naive", want.level, true)
 		if r.Naive == nil || interrupted(stop) {
-			return interruptedError(fmt.Errorf("the naive run: %w", err), stop)
+			return interruptedError(fmt.Errorf("the naive run: %w", orInterrupted(err)), stop)
 		}
 	}
 	r.Identical = broken == nil && r.Peace.Intact() && r.Chaos.Intact() && r.Peace.Digest == r.Chaos.Digest

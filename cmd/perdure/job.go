@@ -218,6 +218,14 @@ func interruptedError(err error, stop <-chan struct{}) error {
 	return &exitError{code: exitInterrupted, err: err}
 }
 
+// orInterrupted is err, or why there is none.
+func orInterrupted(err error) error {
+	if err == nil {
+		return errInterrupted
+	}
+	return err
+}
+
 func interrupted(stop <-chan struct{}) bool {
 	select {
 	case <-stop:

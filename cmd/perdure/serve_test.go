@@ -347,6 +347,53 @@ func TestWhoMayChange(t *testing.T) {
 	}
 }
 
+// TestTheListenerIsHeldAfterTheDemo: the report comes when the runs are over;
+// metrics and breakers can be read on, until a signal. The demo's own result
+// stays.
+func TestTheListenerIsHeldAfterTheDemo(t *testing.T) {
+	flights := filepath.Join(t.TempDir(), "flights.csv")
+	text := "departure,delay_minutes,distance_miles,origin,destination\n"
+	for _, day := range []string{"01-01", "01-02", "01-03", "02-01", "02-02"} {
+		text += "2001-" + day + " 00:47,66,1750,DTW,LAS\n2001-" + day + " 10:47,0,1750,LAS,DTW\n"
+	}
+	if err := os.WriteFile(flights, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := &served{t: t, more: make(chan struct{}), done: make(chan struct{})}
+	s.cmd = exec.Command("perdure", "demo", "--chaos", "mild", "--naive=false", "--flights", flights, "--listen", "127.0.0.1:0", "--hold", "10m", "--output", "json")
+	s.cmd.Env = cleanEnv()
+	talk, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go s.read(talk)
+	var r demoReport
+	if err := json.NewDecoder(out).Decode(&r); err != nil || !r.Identical {
+		t.Fatalf("report: %v, identical %v", err, r.Identical)
+	}
+	s.url = strings.TrimSuffix(strings.TrimSpace(strings.TrimPrefix(s.wait("Listening on "), "Listening on ")), "/")
+	for path, want := range map[string]string{
+		"/metrics":      `database_retries_total{attempt="2",manager="chaos",operation="flights.load"}`,
+		"/readyz":       "ok",
+		"/healthz":      "database.chaos",
+		"/api/breakers": `"name": "flights.train"`,
+	} {
+		if code, body := s.get(path); code != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("GET %s = %d, want %q:\n%.2000s", path, code, want, body)
+		}
+	}
+	if code := s.end(os.Interrupt); code != exitOK {
+		t.Errorf("the demo exits with %d, want its own result: %s", code, s.said())
+	}
+}
+
 // TestASecondSignalEndsServeAtOnce, while it drains.
 func TestASecondSignalEndsServeAtOnce(t *testing.T) {
 	s := serve(t, filepath.Join(t.TempDir(), "state"), "--drain-for", "5m")

@@ -85,7 +85,8 @@ type Manager struct {
 	DatabaseURLFile string `yaml:"database_url_file"`
 	// Standbys says that a server in recovery counts as up: the database is only read.
 	Standbys bool `yaml:"standbys"`
-	// CheckEvery is how often the database is asked for a sign of life, 1s to 10m.
+	// CheckEvery is how often the database is asked for a sign of life, 1s to 10m; while it does not
+	// answer, every second. Zero means 5s.
 	CheckEvery time.Duration `yaml:"check_every"`
 }
 

@@ -64,3 +64,24 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// Key is a key of the file, for the documentation.
+type Key struct {
+	Name string
+	Type reflect.Type
+	// Owner is the type whose field it is, as package.Type.
+	Owner string
+}
+
+// Keys returns the keys of a struct of the configuration.
+func Keys(t reflect.Type) []Key {
+	var all []Key
+	for _, f := range fieldsOf(t) {
+		owner := t
+		if len(f.index) > 1 { // it is inlined
+			owner = t.Field(f.index[0]).Type
+		}
+		all = append(all, Key{Name: f.name, Type: f.field.Type, Owner: owner.String()})
+	}
+	return all
+}
