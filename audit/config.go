@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/perdure/perdure/redact"
 )
 
 // Config says where a trail is and how it is kept. Only Dir must be set.
@@ -23,25 +25,27 @@ type Config struct {
 	// KeyFile holds the private key. If it is not there and the trail has no records, a key is
 	// made, with mode 0600. Empty means "audit.key" in Dir; keep it elsewhere if you can.
 	KeyFile string
-	// MaxFileBytes is the size at which a new file is begun. Zero means 64 MiB; at least 4 KiB.
+	// MaxFileBytes is the size at which a new file is begun. Zero means 16 MiB, which Open reads in
+	// half a second; at least 4 KiB.
 	MaxFileBytes int64
 	// CheckpointEvery is the number of records after which a checkpoint is signed. Zero means 1,000.
 	CheckpointEvery int
 	// CheckpointAfter is the longest time that a record stays without a signed checkpoint. Zero
 	// means one minute; negative means that only CheckpointEvery counts.
 	CheckpointAfter time.Duration
-	// Sanitize takes out of Record.Text what must not be stored. Nil means that no Text is stored.
-	// It may be called concurrently.
+	// Sanitize takes out of Record.Text what must not be stored; it may be called concurrently. Nil
+	// means redact.Text, which takes out the secrets that can be recognised. One that returns ""
+	// keeps all free text out.
 	Sanitize func(string) string
 	// Checkpointed is called with each signed checkpoint once it is durable, in order, and must not
-	// block: Append waits for it. Send the note to another machine: it is the evidence against
+	// block: Append waits for it. It must not call Append or Close. Send the note to another machine: it is the evidence against
 	// whoever can write to this one. Nil means that nobody is told.
 	Checkpointed func(note string)
 }
 
 const (
 	defaultOrigin          = "perdure.audit"
-	defaultMaxFile         = 64 << 20
+	defaultMaxFile         = 16 << 20
 	minMaxFile             = 4 << 10
 	defaultCheckpointEvery = 1000
 	defaultCheckpointAfter = time.Minute
@@ -78,6 +82,9 @@ func (c Config) complete() (Config, error) {
 	}
 	if c.CheckpointEvery < 0 {
 		faults = append(faults, fmt.Errorf("checkpoint_every: %d is negative", c.CheckpointEvery))
+	}
+	if c.Sanitize == nil {
+		c.Sanitize = redact.Text
 	}
 	if c.CheckpointAfter == 0 {
 		c.CheckpointAfter = defaultCheckpointAfter

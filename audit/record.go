@@ -55,8 +55,8 @@ type Record struct {
 	// Fields are further facts: strings, booleans, integers and finite floating-point numbers.
 	// A stored number is read back as a json.Number.
 	Fields map[string]any
-	// Text is free text, such as that of an error. It may hold anything, so it is stored only if
-	// Config.Sanitize is set, as Sanitize returns it.
+	// Text is free text. It may hold anything, so it is stored as Config.Sanitize returns it. The
+	// text of an error is better made by redact.Error.
 	Text string
 }
 

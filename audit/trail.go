@@ -37,7 +37,7 @@ type Stats struct {
 	Records     uint64 // made durable, the trail's own included
 	Checkpoints uint64 // signed
 	Syncs       uint64 // fsyncs of records: fewer than records when appenders share them
-	Failures    uint64 // records that were refused or lost because of a failed write
+	Failures    uint64 // records that were refused or lost because of a failed write, or after Close
 	Size        uint64 // records in the trail, all files together
 	Unsigned    uint64 // of them, those that no checkpoint covers yet
 	Err         error  // why the trail has failed; nil if it has not
@@ -110,9 +110,7 @@ func (t *Trail) encode(r Record) ([]byte, error) {
 	if r.Time.IsZero() {
 		r.Time = time.Now()
 	}
-	if t.cfg.Sanitize == nil {
-		r.Text = ""
-	} else if r.Text != "" {
+	if r.Text != "" {
 		r.Text = t.cfg.Sanitize(r.Text)
 	}
 	return encode(&r, "")
@@ -122,12 +120,13 @@ func (t *Trail) encode(r Record) ([]byte, error) {
 func (t *Trail) join(g *group) (*batch, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.closed:
-		return nil, ErrClosed
-	case t.err != nil:
+	err := t.err
+	if t.closed {
+		err = ErrClosed
+	}
+	if err != nil {
 		t.stats.Failures += uint64(len(g.members))
-		return nil, t.err
+		return nil, err
 	}
 	if t.pending == nil {
 		t.pending = &batch{done: make(chan struct{})}

@@ -20,5 +20,8 @@
 // again, itself recorded (audit.KindDropped). A process that is killed loses what is in the
 // queue: usually that of some milliseconds.
 //
+// A counter of records that are not on the disk, for an alert, is the sum of
+// audit.Stats.Failures and Stats.Dropped.
+//
 // Whoever must not go on before a record is on the disk calls audit.Trail.Append.
 package perdureaudit

@@ -2,6 +2,7 @@ package perdureaudit
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/perdure/perdure"
@@ -36,8 +37,12 @@ func (r *Recorder) callEnd(_ context.Context, e perdure.CallEvent) {
 	if e.Verdict.SQLState != "" {
 		rec.Fields["sqlstate"] = e.Verdict.SQLState
 	}
-	if e.Err != nil {
-		rec.Text = e.Err.Error()
+	err := e.Err
+	if gaveUp, ok := errors.AsType[*perdure.Error](err); ok {
+		err = gaveUp.Err // the rest of it is in the fields
+	}
+	if err != nil {
+		rec.Text = r.cfg.Redactor.Error(err)
 	}
 	r.put(rec, e.Reason == perdure.ReasonOutcomeUnknown)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/audit"
+	"github.com/perdure/perdure/redact"
 )
 
 // Config says how a Recorder works. Its zero value is the documented default.
@@ -24,6 +25,8 @@ type Config struct {
 	Wait time.Duration
 	// Every is how often refused calls and dropped records are summed up. Zero means 1s.
 	Every time.Duration
+	// Redactor makes the texts of errors fit to be stored. The zero Redactor has redact's own rules.
+	Redactor redact.Redactor
 	// Logger is told, once, when the trail fails. Nil means that nobody is.
 	Logger *slog.Logger
 }
@@ -31,8 +34,8 @@ type Config struct {
 // Stats counts what a Recorder did since New.
 type Stats struct {
 	Recorded uint64 // records that are on the disk
-	Dropped  uint64 // records that the queue had no room for, or that came when Run had ended
-	Failed   uint64 // records that the trail did not take
+	Dropped  uint64 // records that the queue had no room for, that came when Run had ended, or that cannot be stored as they are
+	Failed   uint64 // records that the trail did not take because it has failed or is closed: audit.Stats.Failures has them too
 	Queued   int    // records that wait now
 }
 
@@ -137,8 +140,12 @@ func (r *Recorder) write(ctx context.Context, list []audit.Record) {
 		return
 	}
 	_, err := r.trail.Append(ctx, list...)
-	if errors.Is(err, audit.ErrRecord) && len(list) > 1 { // the others are as they should be
-		for _, one := range list {
+	if errors.Is(err, audit.ErrRecord) {
+		if len(list) == 1 {
+			r.drop(list[0].Kind)
+			return
+		}
+		for _, one := range list { // the others are as they should be
 			r.write(ctx, []audit.Record{one})
 		}
 		return
@@ -174,7 +181,7 @@ func (r *Recorder) sums() []audit.Record {
 		for kind, n := range dropped {
 			fields[string(kind)] = n
 		}
-		list = append(list, audit.Record{Kind: audit.KindDropped, Manager: r.cfg.Manager, Action: "queue_full", Fields: fields})
+		list = append(list, audit.Record{Kind: audit.KindDropped, Manager: r.cfg.Manager, Fields: fields})
 	}
 	return list
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/audit"
 	"github.com/perdure/perdure/perdureaudit"
+	"github.com/perdure/perdure/redact"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,7 +37,7 @@ func newRig(t *testing.T, cfg perdureaudit.Config, policy perdure.Policy) *rig {
 	t.Helper()
 	r := &rig{dir: t.TempDir()}
 	var err error
-	r.trail, err = audit.Open(audit.Config{Dir: r.dir, Sanitize: func(s string) string { return s }})
+	r.trail, err = audit.Open(audit.Config{Dir: r.dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +85,7 @@ var (
 func TestWhatHappensInAManagerIsRecorded(t *testing.T) {
 	r := newRig(t, perdureaudit.Config{Manager: "warehouse"}, perdure.Policy{MaxAttempts: 2})
 	ctx := perdure.WithCorrelationID(t.Context(), "request-7")
-	broken := perdure.Transient(errors.New("broken pipe"))
+	broken := perdure.Transient(redact.Errorf("broken pipe: %w", errors.New("hunter2")))
 	if err := r.manager.Do(ctx, load, func(context.Context) error { return broken }); err == nil {
 		t.Fatal("Do = nil")
 	}
@@ -106,7 +107,7 @@ func TestWhatHappensInAManagerIsRecorded(t *testing.T) {
 		t.Fatalf("give-ups = %+v, want one that failed and one sum of those refused", gaveUp)
 	}
 	if e := gaveUp[0]; e.Subject != "features.load" || e.Action != "exhausted" || e.CorrelationID != "request-7" || e.Manager != "warehouse" ||
-		e.Fields["attempts"] != json.Number("2") || !strings.Contains(e.Text, "broken pipe") {
+		e.Fields["attempts"] != json.Number("2") || !strings.Contains(e.Text, "broken pipe") || strings.Contains(e.Text, "hunter2") {
 		t.Errorf("give-up = %+v", e)
 	}
 	if e := gaveUp[1]; e.Subject != "features.read" || e.Action != "refused" || e.Fields["calls"] != json.Number("5") {
@@ -194,14 +195,14 @@ func TestAFailedTrailIsToldOnceAndCounted(t *testing.T) {
 	if err := r.trail.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
-		r.manager.Breaker("database").HoldOpen("x")
-		r.manager.Breaker("database").Release()
+	h := r.recorder.Hooks()
+	for range 6 {
+		h.CommitOutcome(t.Context(), perdure.OutcomeEvent{Op: "a", Resolution: perdure.Aborted})
 	}
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
-	if s := r.recorder.Stats(); s.Failed != 6 || s.Lost() != 6 {
+	if s := r.recorder.Stats(); s.Failed != 6 || s.Lost() != 6 || r.trail.Stats().Failures != 6 {
 		t.Errorf("Stats = %+v, want 6 failed", s)
 	}
 	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "the trail is closed") {
@@ -221,7 +222,10 @@ func TestARecordThatCannotBeStoredTakesNoOtherWithIt(t *testing.T) {
 	if got := r.records(t, audit.KindOutcome); len(got) != 2 {
 		t.Errorf("outcomes = %+v, want a and c", got)
 	}
-	if s := r.recorder.Stats(); s.Failed != 1 {
-		t.Errorf("Stats = %+v, want 1 failed", s)
+	if s := r.recorder.Stats(); s.Dropped != 1 || s.Failed != 0 {
+		t.Errorf("Stats = %+v, want 1 dropped", s)
+	}
+	if got := r.records(t, audit.KindDropped); len(got) != 1 {
+		t.Errorf("dropped = %+v, want one record", got)
 	}
 }

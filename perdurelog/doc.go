@@ -26,6 +26,9 @@
 //	DEBUG  attempt repeated            with the delay before it
 //	DEBUG  once                        run, or remembered
 //
+// Nothing is said twice: the Manager's own Config.Logger writes what no hook
+// tells, such as what a failed probe met. Give both the same logger.
+//
 // # Storms
 //
 // When a database is away, every call has something to say. Of each kind of

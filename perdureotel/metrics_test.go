@@ -248,6 +248,24 @@ func TestWhatNobodyCollectsIsRecordedByTime(t *testing.T) {
 	})
 }
 
+func TestACallThatSucceedsAtOnceAllocatesNothing(t *testing.T) {
+	bubble(t, options{sampler: trace.NeverSample()}, func(r *rig) {
+		m, err := perdure.New(perdure.Config{})
+		if err != nil {
+			r.Fatal(err)
+		}
+		stop, err := perdureotel.Instrument(m, perdureotel.Config{MeterProvider: metric.NewMeterProvider(metric.WithReader(r.reader2()))})
+		if err != nil {
+			r.Fatal(err)
+		}
+		defer stop()
+		ctx := r.Context()
+		if n := testing.AllocsPerRun(1000, func() { _ = m.Do(ctx, benchOp, succeed) }); n != 0 {
+			r.Errorf("%v allocations, want none", n)
+		}
+	})
+}
+
 func TestManagersShareAProvider(t *testing.T) {
 	bubble(t, options{manager: perdure.Config{Name: "a"}}, func(r *rig) {
 		m, err := perdure.New(perdure.Config{Name: "b"})

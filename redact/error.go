@@ -41,6 +41,7 @@ const (
 // walk is one walk over the tree of an error.
 type walk struct {
 	trust   func(error) (string, bool)
+	words   bool
 	visited int
 	depth   int
 }
@@ -83,8 +84,12 @@ func (w *walk) text(err error) (s string) {
 	case interface{ Unwrap() error }:
 		return w.wrapped(err, x.Unwrap())
 	}
-	if s := err.Error(); constant(s) {
+	s = err.Error()
+	if constant(s) {
 		return s
+	}
+	if w.words {
+		return masked(s)
 	}
 	return typeName(err)
 }
@@ -119,6 +124,11 @@ func (w *walk) known(err error) (string, bool) {
 // wrapped returns the texts of what err wraps, each once, after the name of
 // err's type if it is an exported one.
 func (w *walk) wrapped(err error, inner ...error) string {
+	if w.words && len(inner) == 1 && inner[0] != nil {
+		if before, ok := strings.CutSuffix(err.Error(), inner[0].Error()); ok {
+			return masked(before) + w.text(inner[0])
+		}
+	}
 	var parts []string
 	for _, e := range inner {
 		if s := w.text(e); s != "" && !slices.Contains(parts, s) {

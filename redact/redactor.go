@@ -13,6 +13,11 @@ type Redactor struct {
 	// nothing secret; false leaves err to the rules of [Error]. It is asked
 	// first for every error of a tree. Nil means none.
 	Trust func(err error) (string, bool)
+	// Words keeps the words of errors that nobody knows, and of what fmt.Errorf
+	// put before others, instead of the names of their types. What stands in quotes
+	// is masked, and each word with a digit or an @ in it. That is no proof, as the rules of Error are: it is for
+	// texts that go to whoever has the error itself.
+	Words bool
 }
 
 // Error is [Error] with the program's own rules.
@@ -20,7 +25,7 @@ func (r Redactor) Error(err error) string {
 	if err == nil {
 		return ""
 	}
-	w := walk{trust: r.Trust}
+	w := walk{trust: r.Trust, words: r.Words}
 	return r.finish(oneLine(w.text(err)))
 }
 

@@ -46,7 +46,8 @@ func (o *outlet) say(s string) { _, _ = o.Write([]byte(s + "\n")) }
 // ways are the channels of the core. To plug in another, open it in newWays,
 // feed it from its hook or from caught, and add it to channels.
 type ways struct {
-	m *perdure.Manager
+	m          *perdure.Manager
+	satellites *satellites
 
 	given    outlet // texts of *perdure.Error
 	said     outlet // redact.Error of raw errors, bare, wrapped and joined

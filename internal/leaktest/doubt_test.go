@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/url"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,9 +34,7 @@ func doubtfulCommit(t *testing.T, w *ways, serverURL, user string) error {
 		}
 	}
 	defer conn.Exec(context.WithoutCancel(ctx), "drop role "+user) //nolint:errcheck // the server ends with the tests
-	var proxy atomic.Pointer[faultproxy.Proxy]
-	p, through := faultproxytest.Before(t, serverURL, faultproxy.Config{OnFault: func(faultproxy.Fault) { proxy.Load().Refuse(true) }})
-	proxy.Store(p)
+	p, through := faultproxytest.Before(t, serverURL, faultproxy.Config{})
 	u, err := url.Parse(through)
 	if err != nil {
 		t.Fatal(err)
@@ -47,10 +44,13 @@ func doubtfulCommit(t *testing.T, w *ways, serverURL, user string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := perdure.New(w.config())
+	cfg := w.config()
+	cfg.Name = "doubt"
+	m, err := perdure.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.satellites.attach(t, m)
 	db, err := perdurepgx.Open(ctx, pc, m, perdurepgx.Config{ResolveTimeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +68,7 @@ func doubtfulCommit(t *testing.T, w *ways, serverURL, user string) error {
 	})
 	err = db.InTx(ctx, perdure.Op{Name: "leak.doubt"}, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
 		_, err := tx.Exec(ctx, "insert into kept values (1)")
+		p.Refuse(true) // nobody can ask what became of the COMMIT that comes now
 		return err
 	})
 	if e, ok := errors.AsType[*perdure.Error](err); !ok || e.Reason != perdure.ReasonOutcomeUnknown {
