@@ -60,14 +60,14 @@ type Config struct {
 // Spec is one component of a program.
 type Spec struct {
 	// Name is 1 to 63 of [a-z0-9._-]. Empty means that of the factory.
-	Name string `json:"name,omitempty" yaml:"name,omitempty"`
+	Name string `json:"name,omitempty"`
 	// Factory is the name of the factory. Empty means Name.
-	Factory string `json:"factory,omitempty" yaml:"factory,omitempty"`
+	Factory string `json:"factory,omitempty"`
 	// Config is the configuration, as JSON. Empty means {}.
-	Config json.RawMessage `json:"config,omitempty" yaml:"config,omitempty"`
+	Config json.RawMessage `json:"config,omitempty"`
 	// Needs says under which name a component runs that the factory needs under
 	// another one: {"database": "warehouse"}. Those that are not in it keep their name.
-	Needs map[string]string `json:"needs,omitempty" yaml:"needs,omitempty"`
+	Needs map[string]string `json:"needs,omitempty"`
 }
 
 func (c Config) withDefaults() Config {
