@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/component"
 )
 
@@ -130,4 +131,26 @@ func ExampleLoader_Describe() {
 	fmt.Println(string(loader.Describe()[0].Config))
 	// Output:
 	// {"type":"object","properties":{"table":{"type":"string","description":"where features go"}},"$schema":"https://json-schema.org/draft/2020-12/schema","required":["table"],"additionalProperties":false}
+}
+
+func ExampleRetry() {
+	ctx := context.Background()
+	manager, err := perdure.New(perdure.Config{Name: "warehouse"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer manager.Close(ctx)
+	loader, err := component.New(component.Config{Manager: manager, Factories: []component.Factory{component.Retry(manager)}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := loader.Start(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	out, err := loader.Invoke(ctx, "retry", "hold-open", json.RawMessage(`{"operation": "database", "reason": "a new disk"}`))
+	fmt.Println(string(out), err)
+	// Output: {"operation":"database","state":"open","held":"open","reason":"a new disk","successes":0,"failures":0} <nil>
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // Hooks are told what a Loader does: metrics, audit and logs are hooks. A nil
-// func is off. They are called outside locks and must not block; those of
-// different invocations are called at the same time.
+// func is off. They are called outside locks and must neither block nor panic;
+// those of different invocations are called at the same time.
 type Hooks struct {
 	// InvokeStart is called when an invocation of a method that exists begins,
 	// before anything of it is checked. The invocation runs under the context that it

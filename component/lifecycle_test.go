@@ -277,6 +277,24 @@ func TestEachStopHasItsTimeout(t *testing.T) {
 	})
 }
 
+func TestStopStopsEverythingAlsoWhenItsContextHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 20 { // whatever a select would choose
+			d := newDiary()
+			l := load(t, component.Config{Factories: []component.Factory{
+				d.factory("a", fails(nil), takes(time.Minute)), d.factory("b", fails(nil), fails(nil), "a"),
+			}})
+			if err := l.Start(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			wantText(t, l.Stop(ctx), "component a: stop: context canceled")
+			d.want(t, "0s a starts", "0s b starts", "0s b stops", "0s a stops")
+		}
+	})
+}
+
 func TestPanicsAndExitsOfTheLifecycleAreErrors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDiary()

@@ -148,7 +148,7 @@ func TestAStartWaitsForAnotherUntilItsContextEnds(t *testing.T) {
 		one := component.Hooks{StateChange: func(e component.StateEvent) { states = append(states, e.To.String()) }}
 		two := component.Hooks{Returned: func(e component.ReturnedEvent) { returned = append(returned, e.Method) }}
 		l := load(t, component.Config{
-			Factories: []component.Factory{d.factory("a", takes(time.Minute), fails(nil))},
+			Factories: []component.Factory{d.factory("a", takes(time.Minute/2), fails(nil))},
 			Hooks:     component.JoinHooks(component.JoinHooks(one, one), component.JoinHooks(two, two)),
 		})
 		first := make(chan error)
