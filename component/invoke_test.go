@@ -267,6 +267,13 @@ func TestOnlyIdempotentMethodsAreRepeated(t *testing.T) {
 			component.Method("idempotent", flaky).With(component.Options{Idempotent: true, Policy: &perdure.Policy{MaxAttempts: 5, Breaker: breaker.Config{Rule: breaker.Off}}}),
 			component.Method("panics", func(context.Context, struct{}) (int, error) { calls.Add(1); panic(perdure.Transient(errors.New("x"))) }).
 				With(component.Options{Idempotent: true}))
+		var known []string
+		for _, o := range m.Snapshot().Operations {
+			known = append(known, o.Name)
+		}
+		if diff := cmp.Diff([]string{"c.idempotent", "c.panics"}, known); diff != "" {
+			t.Errorf("operations before the first call (-want +got):\n%s", diff)
+		}
 		ctx := perdure.WithCorrelationID(t.Context(), "id")
 		_, err = component.Call[int, int](ctx, l, "c", "plain", 3)
 		wantReason(t, err, component.ReasonFailed, "c.plain: failure 1")

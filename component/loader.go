@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"github.com/perdure/perdure"
 )
 
 // Loader loads components by name, starts and stops them in the order of their
@@ -48,10 +50,26 @@ func New(cfg Config) (*Loader, error) {
 			faults = append(faults, fmt.Errorf("component %s: %w", name, u.invalid))
 		}
 	}
-	if len(faults) > 0 {
-		return nil, fmt.Errorf("component: %w", errors.Join(faults...))
+	if len(faults) == 0 && cfg.Manager != nil {
+		faults = append(faults, cfg.Manager.Declare(l.operations(used)...))
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("component: %w", err)
 	}
 	return l, nil
+}
+
+// operations returns those of the Manager that the program's methods are.
+func (l *Loader) operations(used map[string]bool) (ops []perdure.Op) {
+	for _, name := range l.names {
+		u := l.units[name]
+		for _, m := range u.methods {
+			if m.options.Idempotent && (u.listed || used[name]) {
+				ops = append(ops, m.op)
+			}
+		}
+	}
+	return ops
 }
 
 // listed returns the components that the program names, sorted.
