@@ -134,6 +134,9 @@ func (s *keySet) add(key []byte) bool {
 		s.many[string(key)] = true
 		return true
 	}
+	if s.few == nil {
+		s.few = make([][]byte, 0, few/2)
+	}
 	if s.few = append(s.few, key); len(s.few) > few {
 		s.many = make(map[string]bool, 4*few)
 		for _, k := range s.few {
