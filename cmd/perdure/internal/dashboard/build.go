@@ -12,28 +12,27 @@ import (
 )
 
 const (
-	maxBreakers   = 12
+	maxCalm = 40
+	// notable is the share of its threshold from which evidence is worth a place among those in trouble.
+	notable       = 0.1
 	maxOperations = 40
 	maxEvents     = 100
 )
 
 // Build makes the view of what is known at a moment. It is pure.
-func Build(managers []observe.Manager, events []observe.Event, at time.Time, version string) View {
-	v := View{At: at, Version: version}
+func Build(managers []observe.Manager, stories []observe.Story, lastEvent uint64, at time.Time, version string) View {
+	v := View{At: at, LastEvent: lastEvent, Version: version}
 	for i := range managers {
 		d := database(&managers[i], at)
 		v.Databases = append(v.Databases, d)
 		v.Level = max(v.Level, d.Level)
 	}
 	v.Headline = headline(v.Databases, v.Level)
-	if n := len(events); n > 0 {
-		v.LastEvent = events[n-1].ID
-	}
-	for _, e := range slices.Backward(events) {
+	for _, s := range slices.Backward(stories) {
 		if len(v.Events) == maxEvents {
 			break
 		}
-		v.Events = append(v.Events, Event{Event: e, Icon: eventIcon(e)})
+		v.Events = append(v.Events, Event{Story: s, Icon: eventIcon(s.Event)})
 	}
 	return v
 }
@@ -101,12 +100,16 @@ func (d *Database) breakers(m *observe.Manager, at time.Time) {
 			strings.Compare(a.Name, b.Name),
 		)
 	})
-	for i, o := range rows {
-		if i >= maxBreakers && o.Breaker.State == breaker.Closed && o.Breaker.Held == breaker.NotHeld {
-			d.MoreBreakers = len(rows) - i
-			break
+	for _, o := range rows {
+		row := breakerRow(m, o.Name, o.Breaker, at)
+		switch {
+		case o.Breaker.State != breaker.Closed || o.Breaker.Held != breaker.NotHeld || share(o.Breaker.Score, o.Breaker.Threshold) >= notable:
+			d.Breakers = append(d.Breakers, row)
+		case len(d.Calm) < maxCalm:
+			d.Calm = append(d.Calm, row)
+		default:
+			d.MoreBreakers++
 		}
-		d.Breakers = append(d.Breakers, breakerRow(m, o.Name, o.Breaker, at))
 	}
 }
 

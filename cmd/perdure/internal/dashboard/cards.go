@@ -119,11 +119,13 @@ func budgetCard(m *observe.Manager, at time.Time) Card {
 		Meter: &Meter{Share: m.Budget.Ratio, Label: fmt.Sprintf("%.0f %% of the retry budget is left", 100*m.Budget.Ratio), Class: "good"},
 		Note:  "never spent",
 	}
+	c.Spark, _ = drawn(m, at, false, 1, func(p *observe.Point) float64 { return p.Budget })
+	c.Spark.Label = "The part of the retry budget that was left in the last five minutes"
 	if m.Budget.Refused > 0 {
 		c.Note = amount(m.Budget.Refused) + " repeats refused so far"
 	}
 	if !m.BudgetRefused.IsZero() && at.Sub(m.BudgetRefused) < spentFor {
-		c.Alarm, c.Note, c.Meter.Class = Degraded, "spent: "+c.Note, "bad"
+		c.Alarm, c.Value, c.Unit, c.Meter = Degraded, "Spent", "in the last 10 s", nil
 	} else if m.Budget.Ratio < 0.25 {
 		c.Meter.Class = "warn"
 	}
@@ -139,12 +141,7 @@ func commitsCard(m *observe.Manager) Card {
 	c := Card{
 		Title: "Commits in doubt", Value: amount(all), Alarm: Healthy,
 		Help: "Commits whose reply was lost. perdure asks the server what became of each, and never sends one twice.",
-		Note: "no reply to a COMMIT was lost",
 	}
-	if all == 0 {
-		return c
-	}
-	c.Note = ""
 	c.Parts = []Part{
 		{Icon: "healthy", Label: "committed", Value: amount(n[perdure.Committed]), Class: "good"},
 		{Icon: "repeat", Label: "not committed", Value: amount(n[perdure.Aborted]), Class: "calm"},

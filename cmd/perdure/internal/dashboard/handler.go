@@ -90,12 +90,12 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
-// current returns the view, made anew if it is older than shareFor. It is
-// called under mu.
+// current returns the view, made anew if it is older than shareFor or something
+// has happened since. It is called under mu.
 func (h *handler) current() View {
-	if now := time.Now(); now.Sub(h.made) >= shareFor {
-		events, _ := h.observer.Events(0)
-		h.view = Build(h.observer.Managers(), events, now, h.opts.Version)
+	last := h.observer.LastEvent()
+	if now := time.Now(); now.Sub(h.made) >= shareFor || last != h.view.LastEvent {
+		h.view = Build(h.observer.Managers(), h.observer.Stories(), last, now, h.opts.Version)
 		h.made, h.json = now, nil
 	}
 	return h.view

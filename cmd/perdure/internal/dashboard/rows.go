@@ -12,7 +12,7 @@ import (
 
 // breakerRow tells of one breaker.
 func breakerRow(m *observe.Manager, name string, s *breaker.Snapshot, at time.Time) Breaker {
-	b := Breaker{Operation: name, Database: name == databaseName, State: s.State, Held: s.Held}
+	b := Breaker{ID: "db-" + m.Name + "-b-" + name, Operation: name, Database: name == databaseName, State: s.State, Held: s.Held}
 	change, changed := m.Changes[name]
 	switch {
 	case s.Held == breaker.HeldOpen:
@@ -49,7 +49,7 @@ func breakerRow(m *observe.Manager, name string, s *breaker.Snapshot, at time.Ti
 	case changed:
 		b.Why = []Phrase{{Text: s.Reason + " at "}, {At: change.At}}
 	default:
-		b.Why = text("no change since watched")
+		b.Why = text("no change")
 	}
 	if s.Threshold > 0 {
 		b.Score = fmt.Sprintf("%.1f of %.1f", s.Score, s.Threshold)

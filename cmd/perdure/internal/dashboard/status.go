@@ -76,9 +76,12 @@ func (d *Database) down(m *observe.Manager, at time.Time, unknown uint64) {
 	d.Level, d.Headline = Down, "The database does not answer"
 	d.Why = append(since(m, databaseName, at), text(probeText(m)+" ")...)
 	if m.Parked > 0 {
-		d.Why = append(d.Why, text(count(m.Parked, "call waits", "calls wait")+" and will go on by themselves. ")...)
+		d.Why = append(d.Why, text(count(m.Parked, "call waits and will go on by itself", "calls wait and will go on by themselves")+". ")...)
 	} else {
-		d.Why = append(d.Why, text("No call waits: calls that may not wait fail at once. ")...)
+		d.Why = append(d.Why, text("No call waits. ")...)
+	}
+	if m.Rates.Failed >= 0.05 {
+		d.Why = append(d.Why, text(rate(m.Rates.Failed)+" a second, whose policy does not let them wait, fail at once. ")...)
 	}
 	if next := m.Database.NextProbe; !next.IsZero() {
 		d.Why = append(d.Why, text("Next probe "+in(next.Sub(at))+". ")...)

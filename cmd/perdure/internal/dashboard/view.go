@@ -23,7 +23,7 @@ const (
 
 // Word is the level in one or two words, for people.
 func (l Level) Word() string {
-	return [...]string{"Idle", "Healthy", "Recovering", "Degraded", "Held", "Look", "Down"}[l]
+	return [...]string{"Idle", "Healthy", "Recovering", "Degraded", "Held", "Check commits", "Down"}[l]
 }
 
 // Class is the level as a CSS class and the name of its shape.
@@ -53,9 +53,10 @@ type Database struct {
 	Timeline       Timeline
 	Cards          []Card
 	Unknown        []UnknownCommit
-	UnknownMore    uint64 // that are counted, and no longer listed
-	Breakers       []Breaker
-	MoreBreakers   int // that are closed, and not listed
+	UnknownMore    uint64    // that are counted, and no longer listed
+	Breakers       []Breaker // the database's, and those in trouble
+	Calm           []Breaker // closed, without evidence
+	MoreBreakers   int       // that are calm, too, and not listed
 	Operations     []Operation
 	MoreOperations int
 }
@@ -90,17 +91,17 @@ type Meter struct {
 
 // Breaker is a row of the breakers.
 type Breaker struct {
-	Operation string
-	Database  bool
-	State     breaker.State
-	Held      breaker.Held
-	Word      string // the state, as people call it
-	Means     string // what that does to calls
-	Class     string
-	Why       []Phrase
-	Evidence  *Meter
-	Score     string
-	Baseline  string
+	ID, Operation string
+	Database      bool
+	State         breaker.State
+	Held          breaker.Held
+	Word          string // the state, as people call it
+	Means         string // what that does to calls
+	Class         string
+	Why           []Phrase
+	Evidence      *Meter
+	Score         string
+	Baseline      string
 }
 
 // Operation is a row of the operations.
@@ -122,11 +123,14 @@ type UnknownCommit struct {
 	Operation, CorrelationID string
 }
 
-// Event is a line of the log.
+// Event is a line of the log, or several that tell the same.
 type Event struct {
-	observe.Event
+	observe.Story
 	Icon string
 }
+
+// Lasts reports whether it went on for a while.
+func (e Event) Lasts() bool { return e.To.Sub(e.From) >= time.Second }
 
 // Several reports whether there is more than one database.
 func (v View) Several() bool { return len(v.Databases) > 1 }

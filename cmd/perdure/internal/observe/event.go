@@ -110,6 +110,8 @@ func changeSeverity(op string, c *breaker.Change) Severity {
 	switch {
 	case c.Held != breaker.NotHeld:
 		return Warning
+	case c.Reason == breaker.ReasonReleased:
+		return Info
 	case c.To == breaker.Closed:
 		return Good
 	case c.To == breaker.HalfOpen:

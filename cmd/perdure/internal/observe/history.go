@@ -21,7 +21,7 @@ type Point struct {
 	State    breaker.State // of the database's breaker
 	Held     breaker.Held
 	Parked   int
-	Budget   float64 // ratio that is left, 0 to 1
+	Budget   float64 // ratio that is left, 0 to 1; 0 in a second in which it could not pay
 	Acquired int32   // connections of the pool
 	Waits    float64 // callers a second that had to wait for one
 }
@@ -142,6 +142,7 @@ type history struct {
 	series[Point]
 	max        int
 	waits      int64
+	calls      map[string]uint64 // of every operation; the Manager bounds their names
 	operations map[string]*operationHistory
 }
 
@@ -169,18 +170,20 @@ func (w *watched) sample(now time.Time) {
 		p.Waits = max(0, float64(pool.Waits-h.waits)) / max(now.Sub(before.at).Seconds(), 1e-3)
 	}
 	h.waits = pool.Waits
-	h.put(total, p)
-	if s.Budget.Refused > w.refusals && len(h.last) > 1 { // those before the first sample are old
-		w.refused = now
+	if s.Budget.Refused > w.refusals && len(h.last) > 0 { // those before the first sample are old
+		w.refused, p.Budget = now, 0
 	}
+	h.put(total, p)
 	w.refusals = s.Budget.Refused
 }
 
 // operation takes one second of an operation.
 func (h *history) operation(s *perdure.OperationSnapshot, c counts) {
+	called := c.calls > h.calls[s.Name]
+	h.calls[s.Name] = c.calls
 	o := h.operations[s.Name]
 	if o == nil {
-		if c.calls == 0 && s.Breaker == nil {
+		if !called {
 			return
 		}
 		if o = h.room(s.Name, c.at); o == nil {
@@ -195,7 +198,7 @@ func (h *history) operation(s *perdure.OperationSnapshot, c counts) {
 	if ok {
 		p.Rates = c.since(before)
 	}
-	if !ok || c.calls > before.calls {
+	if called {
 		o.called = c.at
 	}
 	o.put(c, p)

@@ -38,7 +38,7 @@ type watched struct {
 func newWatched(s Source, maxOperations int, now time.Time) *watched {
 	return &watched{
 		name: s.Manager.Name(), source: s, changes: map[string]Change{}, begun: now,
-		history: history{max: maxOperations, operations: map[string]*operationHistory{}},
+		history: history{max: maxOperations, calls: map[string]uint64{}, operations: map[string]*operationHistory{}},
 	}
 }
 
@@ -50,9 +50,11 @@ func (w *watched) hooks(l *eventLog) perdure.Hooks {
 			if e.Reason == 0 {
 				return
 			}
-			l.add(key{
-				kind: KindGiveUp, manager: w.name, op: e.Op, reason: e.Reason, detail: e.Verdict.SQLState, category: e.Verdict.Category,
-			}, e.CorrelationID, 0)
+			k := key{kind: KindGiveUp, manager: w.name, op: e.Op, reason: e.Reason}
+			if e.Reason != perdure.ReasonBreakerOpen { // what the call met before it was refused is no news
+				k.detail, k.category = e.Verdict.SQLState, e.Verdict.Category
+			}
+			l.add(k, e.CorrelationID, 0)
 		},
 		BudgetSpent: func(_ context.Context, e perdure.BudgetEvent) {
 			l.add(key{kind: KindBudget, manager: w.name, op: e.Op, waits: e.Waits}, e.CorrelationID, 0)

@@ -1,11 +1,10 @@
-// Renews the page each second. What is shown is always the server's HTML: a new
-// copy is laid over the old one node by node, so that scroll, focus and selection
-// stay. Events come by themselves (Server-Sent Events) as they happen.
+// Renews the page each second, and at once when the server tells of an event
+// (Server-Sent Events). What is shown is always the server's HTML: a new copy is
+// laid over the old one node by node, so that scroll, focus and selection stay.
 "use strict";
 (() => {
   const every = 1000;
   const patience = 3500; // without an answer the page says that it is old
-  const maxEvents = 100;
   const main = document.getElementById("main");
   const fresh = document.getElementById("fresh");
   const freshText = document.getElementById("fresh-text");
@@ -14,7 +13,6 @@
   const favicon = document.getElementById("favicon");
   const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
   const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
-  let streaming = false;
   let last = performance.now();
   let lastAt = new Date();
 
@@ -48,7 +46,6 @@
         if (!now.hasAttribute(name) && !keep(old, name)) old.removeAttribute(name);
       }
     }
-    if (old.id === "event-list" && streaming) return;
     let at = old.firstChild;
     for (let next = now.firstChild; next !== null;) {
       const following = next.nextSibling;
@@ -108,14 +105,25 @@
     if (main.dataset.page === "overview") {
       for (const { name, value } of [...main.attributes]) now.setAttribute(name, value);
       lay(main, now);
+      document.title = f.title;
     }
-    document.title = f.title;
     if (favicon.getAttribute("href") !== f.icon) favicon.setAttribute("href", f.icon);
     if (spoken.textContent !== f.spoken) spoken.textContent = f.spoken;
     told(new Date(f.at));
   };
 
+  // One renewal at a time: each second, and at once when something happens.
+  let timer = 0;
+  let busy = false;
+  let begun = 0;
+  const soon = (after) => {
+    clearTimeout(timer);
+    timer = setTimeout(loop, Math.max(after, begun + 250 - performance.now()));
+  };
   const loop = async () => {
+    if (busy) return;
+    busy = true;
+    begun = performance.now();
     if (!document.hidden) {
       try {
         await renew();
@@ -125,63 +133,25 @@
     } else {
       last = performance.now(); // nobody looks: it is not old for them
     }
-    setTimeout(loop, every);
-  };
-
-  const icons = { good: "healthy", warning: "degraded", info: "idle" };
-  const iconOf = (e) => icons[e.severity] || (e.kind === "breaker" ? "down" : "unknown");
-  const svg = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
-
-  const line = (e, several) => {
-    const li = document.createElement("li");
-    li.id = "e" + e.id;
-    li.className = e.severity + " new";
-    const icon = svg("svg");
-    icon.setAttribute("class", "ico " + iconOf(e));
-    icon.setAttribute("viewBox", "0 0 24 24");
-    icon.setAttribute("role", "img");
-    icon.setAttribute("aria-label", e.severity);
-    const use = svg("use");
-    use.setAttribute("href", "#i-" + iconOf(e));
-    icon.append(use);
-    const p = document.createElement("p");
-    const time = document.createElement("time");
-    time.setAttribute("datetime", e.at);
-    localTime(time);
-    const who = document.createElement("b");
-    who.textContent = (several ? e.manager + " " : "") + (e.operation || "");
-    const text = document.createElement("span");
-    text.textContent = e.text;
-    p.append(time, " ", who, " ", text);
-    li.append(icon, p);
-    return li;
+    busy = false;
+    soon(every);
   };
 
   const listen = () => {
     const list = document.getElementById("event-list");
     if (list === null || !("EventSource" in window)) return;
     const source = new EventSource("events?since=" + list.dataset.last);
-    const live = () => document.getElementById("event-list");
-    source.addEventListener("open", () => { streaming = true; });
-    source.addEventListener("error", () => { streaming = false; }); // the page renews the list itself meanwhile
-    source.addEventListener("reset", () => { live().replaceChildren(); });
-    source.addEventListener("event", (m) => {
-      const e = JSON.parse(m.data);
-      const l = live();
-      if (document.getElementById("e" + e.id) !== null) return;
-      document.getElementById("e-none")?.remove();
-      const box = l.parentElement;
-      const before = l.scrollHeight;
-      l.prepend(line(e, l.dataset.several === "true"));
-      if (box.scrollTop > 0) box.scrollTop += l.scrollHeight - before; // what is being read stays where it is
-      while (l.children.length > maxEvents && !touched(l.lastElementChild)) l.lastElementChild.remove();
-    });
+    for (const type of ["event", "reset"]) source.addEventListener(type, () => { if (!busy) soon(0); });
     addEventListener("pagehide", () => source.close());
   };
 
   document.getElementById("zone").textContent = "your zone, " + Intl.DateTimeFormat().resolvedOptions().timeZone;
   localTimes(document);
   listen();
-  setTimeout(loop, every);
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) last = performance.now(); });
+  soon(every);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    last = performance.now();
+    soon(0);
+  });
 })();
