@@ -3,6 +3,9 @@
 # programs of a PostgreSQL server. It starts no server, enables none, and never
 # touches one that was there before. When all is there it does nothing.
 #
+# setup.sh browser makes sure that Chromium is there, which the tests of the
+# dashboard need and the demo does not. PERDURE_CHROMIUM names one elsewhere.
+#
 # PERDURE_SETUP=unpack skips the system's package manager and unpacks into
 # .tools, as happens without root and sudo.
 set -eu
@@ -33,6 +36,7 @@ check_go() {
 }
 
 ask=no # whether sudo may ask for a password
+what="the PostgreSQL server"
 
 # as_root runs a command as root; can_be_root has said that it can.
 as_root() {
@@ -54,7 +58,7 @@ can_be_root() {
 	fi
 	if [ -t 0 ] && [ -z "${CI:-}" ]; then
 		ask=yes
-		say "sudo is asked for, to install the PostgreSQL server (Ctrl-C unpacks nothing and changes nothing)"
+		say "sudo is asked for, to install $what (Ctrl-C unpacks nothing and changes nothing)"
 		sudo true
 		return
 	fi
@@ -188,6 +192,51 @@ install_postgres() {
 	*) die "the PostgreSQL server is missing: install it, or set PERDURE_PG_BIN to its bin directory" ;;
 	esac
 }
+
+# find_browser prints the program of the browser, and nothing when there is none. It
+# looks where the tests look.
+find_browser() {
+	for program in "${PERDURE_CHROMIUM:-chromium}" chromium-browser google-chrome-stable google-chrome \
+		/Applications/Chromium.app/Contents/MacOS/Chromium; do
+		if command -v "$program" 2>/dev/null; then
+			return
+		fi
+		[ -z "${PERDURE_CHROMIUM:-}" ] || return 0
+	done
+}
+
+install_chromium() {
+	what=Chromium
+	case $(uname -s) in
+	Darwin)
+		have brew || die "Chromium is missing and so is Homebrew: install either (https://brew.sh), then try again"
+		say "installing chromium with brew"
+		HOMEBREW_NO_AUTO_UPDATE=1 brew install --cask chromium </dev/null >&2 || die "brew could not install chromium"
+		;;
+	Linux)
+		have apt-get || die "Chromium is missing, and only apt and brew are known here. Install it yourself:" \
+			"Fedora: dnf install chromium; Arch: pacman -S chromium; Alpine: apk add chromium. Or set PERDURE_CHROMIUM to its program."
+		can_be_root || die "Chromium is missing, and without root or sudo it cannot be installed." \
+			"Ask for 'apt-get install chromium', or set PERDURE_CHROMIUM to the program of one."
+		say "installing the package chromium (some 160 MB; only the tests of the dashboard need it)"
+		apt update || say "the package lists could not be renewed: going on with the old ones"
+		apt install -y --no-install-recommends chromium || die "apt could not install chromium (Ubuntu has it as a snap: 'snap install chromium')"
+		;;
+	*) die "Chromium is missing: install it, or set PERDURE_CHROMIUM to its program" ;;
+	esac
+}
+
+if [ "${1:-}" = browser ]; then
+	browser=$(find_browser)
+	if [ -z "$browser" ]; then
+		[ -z "${PERDURE_CHROMIUM:-}" ] || die "nothing is installed while PERDURE_CHROMIUM is set: correct or unset it"
+		install_chromium
+		browser=$(find_browser)
+		[ -n "$browser" ] || die "installed, and still no Chromium was found: set PERDURE_CHROMIUM to its program"
+	fi
+	say "$("$browser" --version 2>/dev/null) in $browser"
+	exit 0
+fi
 
 check_go
 bin=$(scripts/pgbin.sh)

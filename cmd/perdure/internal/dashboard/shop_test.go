@@ -31,6 +31,7 @@ type shop struct {
 	db       *perdurepgx.DB
 	observer *observe.Observer
 	url      string // of the dashboard
+	close    func() // ends the dashboard
 }
 
 const schema = `
@@ -39,8 +40,9 @@ create table stats (orders bigint);
 create function fail(code text) returns int language plpgsql as $$ begin raise exception using errcode = code; end $$;
 `
 
-// openShop starts it all, with n workers for each of its operations.
-func openShop(t *testing.T, n int) *shop {
+// openShop starts it all, with n workers for each of its operations. After a
+// crash a Token cannot prove that a commit happened; a Marker can.
+func openShop(t *testing.T, n int, outcome perdurepgx.Outcome) *shop {
 	t.Helper()
 	s := &shop{cluster: pgclustertest.New(t, pgcluster.Config{})}
 	crash := func(f faultproxy.Fault) {
@@ -72,7 +74,7 @@ func openShop(t *testing.T, n int) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.db, err = perdurepgx.Open(t.Context(), pool, s.manager, perdurepgx.Config{Outcome: perdurepgx.Token})
+	s.db, err = perdurepgx.Open(t.Context(), pool, s.manager, perdurepgx.Config{Outcome: outcome})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +88,11 @@ func openShop(t *testing.T, n int) *shop {
 	})
 	if _, err := s.db.Pool().Exec(t.Context(), schema); err != nil {
 		t.Fatal(err)
+	}
+	if outcome != perdurepgx.Token {
+		if err := s.db.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s.watch(t)
 	s.work(t, n)
@@ -113,11 +120,12 @@ func (s *shop) watch(t *testing.T) {
 	})
 	server := httptest.NewServer(h)
 	s.url = server.URL
-	t.Cleanup(func() {
+	s.close = sync.OnceFunc(func() {
 		cancel() // first: it ends the streams, for which the server waits
 		running.Wait()
 		server.Close()
 	})
+	t.Cleanup(s.close)
 }
 
 var (
