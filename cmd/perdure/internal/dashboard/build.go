@@ -27,6 +27,7 @@ func Build(managers []observe.Manager, stories []observe.Story, lastEvent uint64
 		v.Databases = append(v.Databases, d)
 		v.Level = max(v.Level, d.Level)
 	}
+	slices.SortStableFunc(v.Databases, func(a, b Database) int { return cmp.Compare(rank(b.Level), rank(a.Level)) })
 	v.Headline = headline(v.Databases, v.Level)
 	for _, s := range slices.Backward(stories) {
 		if len(v.Events) == maxEvents {
@@ -35,6 +36,15 @@ func Build(managers []observe.Manager, stories []observe.Story, lastEvent uint64
 		v.Events = append(v.Events, Event{Story: s, Icon: eventIcon(s.Event)})
 	}
 	return v
+}
+
+// rank is a level, without the differences that do not matter enough to change
+// the order of a page.
+func rank(l Level) Level {
+	if l < Degraded {
+		return Healthy
+	}
+	return l
 }
 
 // headline is one sentence for several databases.

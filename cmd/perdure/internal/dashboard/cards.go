@@ -82,11 +82,15 @@ func repeatsCard(m *observe.Manager, at time.Time) Card {
 func latencyCard(m *observe.Manager, at time.Time) Card {
 	s, top := drawn(m, at, true, 1e-3, func(p *observe.Point) float64 { return seconds(p.P99) })
 	s.Label = "p99 in the last five minutes, at most " + latency(time.Duration(top*float64(time.Second)))
-	return Card{
+	c := Card{
 		Title: "Duration, p99", Value: latency(m.Rates.P99), Spark: s, Alarm: Healthy,
 		Help: "99 of 100 calls of the last ten seconds took at most this long, repeats and waiting included.",
 		Note: "half of them at most " + latency(m.Rates.P50),
 	}
+	if m.Rates.P99 == 0 {
+		c.Note = "no call ran in the last 10 s"
+	}
+	return c
 }
 
 func waitingCard(m *observe.Manager, at time.Time) Card {
@@ -171,9 +175,22 @@ func poolCard(m *observe.Manager, at time.Time) Card {
 	if p.Connecting > 0 {
 		c.Note += fmt.Sprintf(", %d connecting", p.Connecting)
 	}
-	if n := len(m.History); n > 0 && m.History[n-1].Waits >= 0.5 {
-		c.Note += ", " + rate(m.History[n-1].Waits) + " callers/s wait"
-		c.Alarm = Degraded
+	if w := waits(m.History); w >= 0.05 {
+		c.Note += ", " + rate(w) + " callers/s wait"
+		if p.Acquired >= p.Max {
+			c.Alarm = Degraded
+		}
 	}
 	return c
+}
+
+// waits is how many callers a second had to wait for a connection in the last
+// ten.
+func waits(points []observe.Point) float64 {
+	points = points[max(0, len(points)-10):]
+	var sum float64
+	for i := range points {
+		sum += points[i].Waits
+	}
+	return sum / max(1, float64(len(points)))
 }

@@ -264,7 +264,7 @@ func TestSeveralDatabasesHaveASectionEach(t *testing.T) {
 		t.Errorf("%d sections, want 2", n)
 	}
 	all := d.one("section", "all")
-	if got := said(all); got != "ledger needs a look; the others are listed below it warehouse Healthy ledger Down" {
+	if got := said(all); got != "ledger needs a look; the others are listed below it ledger Down warehouse Healthy" {
 		t.Errorf("all databases: %q", got)
 	}
 	if v.Level != dashboard.Down || v.Icon() != "bad" || v.Title() != "Down · perdure" {

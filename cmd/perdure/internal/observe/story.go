@@ -6,8 +6,12 @@ import (
 	"github.com/perdure/perdure"
 )
 
-// apart is how long after the last line of a story the next one may come.
-const apart = 5 * time.Second
+// How long after the last line of a story the next one may come: of one that
+// belongs to an outage, and of one that goes on beside everything else.
+const (
+	apart       = 5 * time.Second
+	apartBeside = time.Minute
+)
 
 // Story is what a reader of a page needs of the log: lines that tell the same,
 // second after second, as one with their sum.
@@ -40,7 +44,7 @@ func stories(records []record) []Story {
 			k = k.common()
 		}
 		i, known := open[k]
-		if k.kind == KindBreaker || !known || r.at.Sub(sums[i].at) > apart {
+		if k.kind == KindBreaker || !known || r.at.Sub(sums[i].at) > k.apart() {
 			i = len(sums)
 			open[k] = i
 			sums, from, ops = append(sums, r), append(from, r.at), append(ops, map[string]bool{r.key.op: true})
@@ -59,6 +63,13 @@ func stories(records []record) []Story {
 		out[i] = Story{Event: sums[i].event(), From: from[i], To: sums[i].at}
 	}
 	return out
+}
+
+func (k key) apart() time.Duration {
+	if k.kind == KindCommit {
+		return apartBeside
+	}
+	return apart
 }
 
 // alike reports whether an outage does this to all operations.
