@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: setup browser demo test check race arch vet lint tidy generate bench torture cover help
+.PHONY: setup demo test check race arch vet lint tidy generate bench torture cover help
 
 # The tools have a module of their own, so that the library's go.mod stays its
 # users' business. -modfile and a workspace exclude each other (docs/adr/0001).
@@ -14,13 +14,11 @@ COVER := . ./pgerr ./breaker ./backoff ./perdurepgx
 setup: ## install or unpack what is missing (Go is not: it is only checked)
 	@scripts/setup.sh
 
-browser: ## install Chromium if it is missing: the tests of the dashboard need it
-	@scripts/setup.sh browser
-
-demo: setup ## run the flights pipeline while its server is killed
+demo: ## run the flights pipeline while its server is killed
+	@scripts/setup.sh demo
 	@$(PG) go run ./cmd/perdure demo
 
-test: setup browser check ## all that must be green: set-up, then check
+test: setup check ## all that must be green: set-up, then check
 
 check: vet lint tidy arch race ## vet, lint, tidy, architecture, race tests
 

@@ -245,13 +245,21 @@ func TestErrorText(t *testing.T) {
 		},
 		{
 			"a message that may hold data is not shown",
-			perdure.Error{Op: "x", Attempts: 1, Elapsed: time.Millisecond, Verdict: pgerr.Verdict{SQLState: "22P02"}, Err: sqlError("22P02: \"secret\"")},
+			perdure.Error{Op: "x", Attempts: 1, Elapsed: time.Millisecond, Verdict: pgerr.Verdict{SQLState: "22P02"}, Err: fmt.Errorf("%w: \"secret\"", sqlError("22P02"))},
 			"x: 1 attempt in 1ms: invalid_text_representation (SQLSTATE 22P02)",
 		},
 		{
-			"a safe one is",
+			"nor is one of which no field says who wrote it",
 			perdure.Error{Op: "x", Attempts: 1, Elapsed: time.Second, Verdict: pgerr.Verdict{SQLState: "40P01"}, Err: sqlError("40P01")},
-			"x: 1 attempt in 1s: server says 40P01",
+			"x: 1 attempt in 1s: deadlock_detected (SQLSTATE 40P01)",
+		},
+		{
+			"the words of a program's own error are",
+			perdure.Error{
+				Op: "x", Attempts: 2, Elapsed: time.Second,
+				Err: fmt.Errorf("charging customer 4711: %w", errors.New(`the bank doesn't answer for "ada@example.com" (ref 17): try later`)),
+			},
+			"x: 2 attempts in 1s: charging customer [redacted]: the bank doesn't answer for [redacted] (ref [redacted]: try later",
 		},
 		{
 			"a refusal",

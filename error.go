@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure/pgerr"
+	"github.com/perdure/perdure/redact"
 )
 
 // Sentinels, to be found with errors.Is.
@@ -90,14 +91,19 @@ type Error struct {
 	cause   error // a sentinel or the context's cause, besides Err
 }
 
-// Error returns one line: the operation, what was tried, why it ended and the
-// last error, for example
+// Error returns one line: the operation, what was tried, why it ended and what
+// may be said of the last error, for example
 //
 //	features.load: 4 attempts in 3.2s: connection refused
 //
-// The text of a PostgreSQL error whose message may hold data is replaced by
-// the name of its condition; Err keeps the original.
-func (e *Error) Error() string {
+// It is safe to log: errors of the server, the driver and the network are told as [redact.Error]
+// does; of others the words are kept, without what is quoted, numbers and
+// addresses. Err has it all.
+func (e *Error) Error() string { return e.Describe(redact.Redactor{Words: true}.Error) }
+
+// Describe returns the line that Error does, with the errors that e wraps as
+// text has them; it makes e a [redact.Describer].
+func (e *Error) Describe(text func(error) string) string {
 	var b strings.Builder
 	b.WriteString(e.Op)
 	if e.Attempts > 0 {
@@ -109,13 +115,13 @@ func (e *Error) Error() string {
 	}
 	if e.cause != nil {
 		b.WriteString(": ")
-		b.WriteString(e.cause.Error())
+		b.WriteString(text(e.cause))
 	} else if e.Reason == ReasonNotIdempotent {
 		b.WriteString(": not repeated")
 	}
 	if e.Err != nil && !errors.Is(e.cause, e.Err) {
 		b.WriteString(": ")
-		b.WriteString(safeText(e.Err, e.Verdict))
+		b.WriteString(text(e.Err))
 	}
 	return b.String()
 }
@@ -129,50 +135,6 @@ func (e *Error) Is(target error) bool { return e.cause != nil && errors.Is(e.cau
 
 // As finds target in the cause of the context that ended the call beside Err.
 func (e *Error) As(target any) bool { return e.cause != nil && errors.As(e.cause, target) }
-
-// safeText is the text of err, or the name of its condition if a message of
-// the server's in it may hold data.
-func safeText(err error, v pgerr.Verdict) string {
-	state := v.SQLState
-	if inside := unsafeState(err); inside != "" {
-		state = inside
-	}
-	if state == "" || messageSafe(state) {
-		return err.Error()
-	}
-	if entry, ok := pgerr.Lookup(state); ok {
-		return fmt.Sprintf("%s (SQLSTATE %s)", entry.Condition, state)
-	}
-	return "SQLSTATE " + state
-}
-
-func messageSafe(state string) bool {
-	entry, ok := pgerr.Lookup(state)
-	return ok && entry.MessageSafe
-}
-
-// unsafeState returns the first SQLSTATE in err, or in what it wraps, whose
-// message may hold data; "" if there is none.
-func unsafeState(err error) string {
-	if known, ok := err.(interface{ SQLState() string }); ok {
-		if state := known.SQLState(); len(state) == 5 && !messageSafe(state) {
-			return state
-		}
-	}
-	switch w := err.(type) {
-	case interface{ Unwrap() error }:
-		if inner := w.Unwrap(); inner != nil {
-			return unsafeState(inner)
-		}
-	case interface{ Unwrap() []error }:
-		for _, part := range w.Unwrap() {
-			if state := unsafeState(part); state != "" {
-				return state
-			}
-		}
-	}
-	return ""
-}
 
 // round makes a duration readable: three significant digits.
 func round(d time.Duration) time.Duration {

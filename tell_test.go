@@ -91,8 +91,10 @@ func TestOneFailureHasOneCorrelationID(t *testing.T) {
 		hooks perdure.Hooks
 		want  string // "": a new one
 	}{
-		{name: "the caller's comes first", want: "given", hooks: perdure.Hooks{CorrelationID: trace},
-			ctx: func(ctx context.Context) context.Context { return perdure.WithCorrelationID(ctx, "given") }},
+		{
+			name: "the caller's comes first", want: "given", hooks: perdure.Hooks{CorrelationID: trace},
+			ctx: func(ctx context.Context) context.Context { return perdure.WithCorrelationID(ctx, "given") },
+		},
 		{name: "then that of the trace", want: "trace", hooks: perdure.Hooks{CorrelationID: trace}},
 		{name: "a hook without one leaves it to the next", want: "trace", hooks: perdure.JoinHooks(
 			perdure.Hooks{CorrelationID: func(context.Context) string { return "" }}, perdure.Hooks{CorrelationID: trace})},

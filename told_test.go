@@ -414,3 +414,19 @@ type leaky struct{}
 
 func (leaky) Error() string    { return `invalid input syntax for type integer: "4711"` }
 func (leaky) SQLState() string { return "22P02" }
+
+func TestDeclaredOperationsAreKnownBeforeTheirFirstCall(t *testing.T) {
+	m := newManager(t, perdure.Config{})
+	bad := perdure.Policy{RetryOn: []pgerr.Category{200}}
+	err := m.Declare(perdure.Op{Name: "b"}, perdure.Op{Name: "a b"}, perdure.Op{Name: "a"}, perdure.Op{Name: "c", Policy: &bad})
+	if err == nil || !strings.Contains(err.Error(), `"a b"`) || !strings.Contains(err.Error(), "operation c: policy: retry_on[0]") {
+		t.Errorf("Declare() = %v, want both faults", err)
+	}
+	var names []string
+	for _, o := range m.Snapshot().Operations {
+		names = append(names, o.Name)
+	}
+	if want := []string{"a", "b"}; !cmp.Equal(names, want) {
+		t.Errorf("known are %v, want %v", names, want)
+	}
+}

@@ -37,7 +37,7 @@ func (h *history) read(state State, now int64) ([]Transition, time.Duration) {
 	for from := range h.changes {
 		for to, n := range h.changes[from] {
 			if n > 0 {
-				all = append(all, Transition{From: State(from), To: State(to), Count: n}) //nolint:gosec // an index of three
+				all = append(all, Transition{From: State(from), To: State(to), Count: n})
 			}
 		}
 	}

@@ -23,8 +23,11 @@ type PoolExhaustedError struct {
 }
 
 // Error returns what happened and the end of the context.
-func (e *PoolExhaustedError) Error() string {
-	return fmt.Sprintf("all %d connections of the pool are in use: %v", e.MaxConns, e.err)
+func (e *PoolExhaustedError) Error() string { return e.Describe(error.Error) }
+
+// Describe returns what Error does, with the end of the context as text has it.
+func (e *PoolExhaustedError) Describe(text func(error) string) string {
+	return fmt.Sprintf("all %d connections of the pool are in use: %s", e.MaxConns, text(e.err))
 }
 
 // Unwrap returns the error of the context.
@@ -52,5 +55,6 @@ func (db *DB) acquire(ctx context.Context, op *perdure.Op) (*pgxpool.Conn, *wire
 	}
 	w.op.Store(&op.Name)
 	w.lastErr, w.txErr = nil, nil
+	w.unreplicated.Store(false)
 	return conn, w, perdure.Judgement{}, nil
 }

@@ -171,6 +171,9 @@ func TestTokenSaysUnknownAfterACrash(t *testing.T) {
 		case method == perdurepgx.Token && (!ok || e.Reason != perdure.ReasonOutcomeUnknown || e.Hint == "" || !errors.Is(err, perdure.ErrOutcomeUnknown)):
 			t.Errorf("Token: InTx = %v, want outcome_unknown with a hint", err)
 		}
+		if seen := b.seen.take(); ok && (len(seen) != 1 || seen[0].CorrelationID == "" || seen[0].CorrelationID != e.CorrelationID) {
+			t.Errorf("the outcome %+v and the error have not one correlation ID: %q", seen, e.CorrelationID)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/pgerr"
+	"github.com/perdure/perdure/redact"
 )
 
 // doubt is a COMMIT whose reply is lost, and what was noted to resolve it.
@@ -34,8 +35,11 @@ type outcomeError struct {
 	err      error
 }
 
-func (e *outcomeError) Error() string {
-	return perdure.ErrOutcomeUnknown.Error() + ": " + e.evidence + ": " + e.err.Error()
+func (e *outcomeError) Error() string { return e.Describe(error.Error) }
+
+// Describe makes it a redact.Describer: the evidence holds no data.
+func (e *outcomeError) Describe(text func(error) string) string {
+	return perdure.ErrOutcomeUnknown.Error() + ": " + e.evidence + ": " + text(e.err)
 }
 
 func (e *outcomeError) Unwrap() []error { return []error{perdure.ErrOutcomeUnknown, e.err} }
@@ -44,10 +48,13 @@ func (e *outcomeError) Unwrap() []error { return []error{perdure.ErrOutcomeUnkno
 // be rolled back.
 type abortedCommitError struct{ err error }
 
-func (e *abortedCommitError) Error() string {
-	return "commit lost, transaction rolled back: " + e.err.Error()
-}
+func (e *abortedCommitError) Error() string { return e.Describe(error.Error) }
 func (e *abortedCommitError) Unwrap() error { return e.err }
+
+// Describe makes it a redact.Describer.
+func (e *abortedCommitError) Describe(text func(error) string) string {
+	return "commit lost, transaction rolled back: " + text(e.err)
+}
 
 // resolve finds out what became of the attempt's COMMIT. It outlives ctx.
 func (a *attempt) resolve(ctx context.Context) (perdure.Judgement, error) {
@@ -87,7 +94,7 @@ func (a *attempt) resolve(ctx context.Context) (perdure.Judgement, error) {
 func unknown(limit time.Duration, why error) answer {
 	evidence := fmt.Sprintf("not resolved within %v", limit)
 	if why != nil {
-		evidence += ": " + why.Error()
+		evidence += ": " + redact.Error(why) // it is told to hooks
 	}
 	a := answer{resolution: perdure.Undecided, evidence: evidence}
 	if hinted, ok := errors.AsType[*hintError](why); ok {

@@ -70,7 +70,10 @@ func lostVerdict() pgerr.Verdict {
 func (db *DB) lost(ctx context.Context, w *wire, err error) (pgerr.Verdict, error) {
 	err = withCause(ctx, w.explain(err))
 	v := db.verdict(err)
-	if v.Category == pgerr.CategoryUnknown && errors.Is(err, pgconn.ErrConnClosed) {
+	switch {
+	case errors.Is(err, errUnreplicated):
+		v = unreplicatedVerdict()
+	case v.Category == pgerr.CategoryUnknown && errors.Is(err, pgconn.ErrConnClosed):
 		v = lostVerdict()
 	}
 	return v, err
@@ -98,8 +101,13 @@ type endedError struct {
 	cause error
 }
 
-func (e *endedError) Error() string   { return e.cause.Error() + ": " + e.err.Error() }
+func (e *endedError) Error() string   { return e.Describe(error.Error) }
 func (e *endedError) Unwrap() []error { return []error{e.err, e.cause} }
+
+// Describe makes it a redact.Describer.
+func (e *endedError) Describe(text func(error) string) string {
+	return text(e.cause) + ": " + text(e.err)
+}
 
 // withCause adds the cause of ctx to err, if ctx has ended and err does not
 // hold it.

@@ -2,15 +2,37 @@ package perdurepgx
 
 import (
 	"errors"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/pgerr"
 )
 
 // errNoCancel keeps the driver from sending a CancelRequest for a pending
 // COMMIT: under synchronous replication it would end the wait, and the rows
 // would be seen before they are replicated.
 var errNoCancel = errors.New("no cancel request while a commit is pending")
+
+// errUnreplicated is the error of a commit that is done on the primary and was
+// not acknowledged by the synchronous standbys: a failover could drop it.
+var errUnreplicated = errors.New("committed, but the wait for the synchronous standbys was cancelled")
+
+// unreplicatedVerdict is errUnreplicated's. It says nothing about the database:
+// a person, or the end of a context, has cancelled the wait.
+func unreplicatedVerdict() pgerr.Verdict {
+	v := lostVerdict()
+	v.Trips = pgerr.ScopeNone
+	return v
+}
+
+// done judges a statement that the server has answered with success.
+func (w *wire) done() (perdure.Judgement, error) {
+	if w.unreplicated.Swap(false) {
+		return perdure.Judgement{Verdict: unreplicatedVerdict()}, errUnreplicated
+	}
+	return perdure.Judgement{}, nil
+}
 
 // lostError is the error of a connection that broke, with what the driver does
 // not tell: how reading ended, and the server's parting word.
@@ -21,21 +43,18 @@ type lostError struct {
 }
 
 // Error returns what is known, the driver's words first.
-func (e *lostError) Error() string {
-	var b strings.Builder
-	b.WriteString(e.err.Error())
-	if e.cause != nil && e.cause.Error() != e.err.Error() {
-		b.WriteString(": ")
-		b.WriteString(e.cause.Error())
+func (e *lostError) Error() string { return e.Describe(error.Error) }
+
+// Describe makes it a redact.Describer: text tells its parts.
+func (e *lostError) Describe(text func(error) string) string {
+	all := text(e.err)
+	if e.cause != nil && text(e.cause) != all {
+		all += ": " + text(e.cause)
 	}
 	if e.notice != nil {
-		b.WriteString(": ")
-		b.WriteString(e.notice.Message)
-		b.WriteString(" (SQLSTATE ")
-		b.WriteString(e.notice.Code)
-		b.WriteString(")")
+		all += ": " + text(e.notice)
 	}
-	return b.String()
+	return all
 }
 
 // Unwrap returns the driver's error, the notice and the cause.

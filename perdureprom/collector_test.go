@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,8 +32,9 @@ func steady() perdure.Config {
 
 // scenario is one of everything: a success, a repeat that helps, a permanent
 // error, giving up, an opening and a hold, a rejection, doubts.
-func scenario(t *testing.T, m *perdure.Manager) {
-	ctx := t.Context()
+func scenario(tb testing.TB, m *perdure.Manager) {
+	tb.Helper()
+	ctx := tb.Context()
 	try := func(op perdure.Op, d time.Duration, errs ...error) {
 		n := -1
 		_ = m.Do(ctx, op, func(ctx context.Context) error { n++; return takes(d, errs[n])(ctx) })
@@ -54,7 +56,8 @@ func scenario(t *testing.T, m *perdure.Manager) {
 }
 
 func TestAScenarioIsExportedToTheLetter(t *testing.T) {
-	bubble(t, steady(), func(t *testing.T, m *perdure.Manager) {
+	bubble(t, steady(), func(t managed) {
+		m := t.m
 		scenario(t, m)
 		const want = `
 # HELP database_breaker_held Whether a person holds the circuit breaker, open or closed, until it is released: 1 yes, 0 no.
@@ -92,7 +95,7 @@ database_errors_total{category="timeout",manager="warehouse",operation="stats.re
 database_errors_total{category="transient",manager="warehouse",operation="stats.read",severity="medium"} 2
 database_errors_total{category="transient",manager="warehouse",operation="stats.write",severity="medium"} 1
 database_errors_total{category="unknown",manager="warehouse",operation="stats.write",severity="low"} 1
-# HELP database_parked_operations Calls that wait for a circuit breaker to let them pass.
+# HELP database_parked_operations Calls that wait for a circuit breaker or the retry budget to let them pass.
 # TYPE database_parked_operations gauge
 database_parked_operations{manager="warehouse"} 0
 # HELP database_retried_operations_total Calls that needed a repeat, by whether they succeeded or failed in the end.
@@ -107,7 +110,7 @@ database_retry_budget_paid_total{manager="warehouse"} 2
 # HELP database_retry_budget_ratio Share of the repeats allowed in the last second that is left, 0 to 1.
 # TYPE database_retry_budget_ratio gauge
 database_retry_budget_ratio{manager="warehouse"} 1
-# HELP database_retry_budget_refused_total Times that the retry budget could not pay for a repeat. A call that waits for the budget asks again and again.
+# HELP database_retry_budget_refused_total Repeats that the retry budget could not pay for when they were due. Parked calls pay later.
 # TYPE database_retry_budget_refused_total counter
 database_retry_budget_refused_total{manager="warehouse"} 0
 # HELP database_sqlstate_errors_total Failed attempts by the SQLSTATE of the server. What is not a SQLSTATE, and what is too many, counts as other.
@@ -137,32 +140,30 @@ retry_success_rate{manager="warehouse",operation="stats.write"} 1
 
 // checkVectors checks the metrics of the scenario that have many series of
 // zero, which would only be noise above.
-func checkVectors(t *testing.T, m *perdure.Manager) {
-	t.Helper()
-	f := gather(t, registry(t, newCollector(t, m)))
+func checkVectors(tb testing.TB, m *perdure.Manager) {
+	tb.Helper()
+	f := gather(tb, registry(tb, newCollector(tb, m)))
 	nonzero := func(name string, labels ...string) map[string]float64 {
 		out := map[string]float64{}
 		for _, s := range f[name].GetMetric() {
-			key := ""
+			var key []string
 			for _, l := range s.GetLabel() {
-				for _, want := range labels {
-					if l.GetName() == want {
-						key += l.GetValue() + " "
-					}
+				if slices.Contains(labels, l.GetName()) {
+					key = append(key, l.GetValue())
 				}
 			}
 			if v := s.GetCounter().GetValue(); v != 0 {
-				out[strings.TrimSpace(key)] = v
+				out[strings.Join(key, " ")] = v
 			}
 		}
 		return out
 	}
 	check := func(name string, series int, got, want map[string]float64) {
 		if n := len(f[name].GetMetric()); n != series {
-			t.Errorf("%d series of %s, want %d: they are there from the start", n, name, series)
+			tb.Errorf("%d series of %s, want %d: they are there from the start", n, name, series)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", name, diff)
+			tb.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 	check("database_retries_total", 2*9, nonzero("database_retries_total", "operation", "attempt"),
@@ -215,17 +216,18 @@ func TestTheNamesOfTheDesignAreThere(t *testing.T) {
 }
 
 // everything returns a registry with one of each collector, in use.
-func everything(t *testing.T, m *perdure.Manager) *prometheus.Registry {
-	t.Helper()
+func everything(tb testing.TB, m *perdure.Manager) *prometheus.Registry {
+	tb.Helper()
 	p := perdureprom.NewPipelines()
 	p.RunEnded("flights", "succeeded", time.Now())
 	p.StepEnded("flights", "load", "succeeded", time.Second)
-	return registry(t, newCollector(t, m), perdureprom.NewPool(m.Name(), func() fakeStat { return fakeStat{} }), p,
+	return registry(tb, newCollector(tb, m), perdureprom.NewPool(m.Name(), func() fakeStat { return fakeStat{} }), p,
 		perdureprom.NewAudit(func() uint64 { return 1 }, func() uint64 { return 0 }))
 }
 
 func TestWhatIsExportedIsWhatIsDescribed(t *testing.T) {
-	bubble(t, steady(), func(t *testing.T, m *perdure.Manager) {
+	bubble(t, steady(), func(t managed) {
+		m := t.m
 		scenario(t, m)
 		f := gather(t, everything(t, m))
 		for _, want := range perdureprom.Metrics() {
@@ -246,7 +248,8 @@ func TestWhatIsExportedIsWhatIsDescribed(t *testing.T) {
 }
 
 func TestTheMetricsAreLintClean(t *testing.T) {
-	bubble(t, steady(), func(t *testing.T, m *perdure.Manager) {
+	bubble(t, steady(), func(t managed) {
+		m := t.m
 		scenario(t, m)
 		problems, err := testutil.GatherAndLint(everything(t, m))
 		if err != nil {
@@ -259,7 +262,8 @@ func TestTheMetricsAreLintClean(t *testing.T) {
 }
 
 func TestAKnownOperationHasItsSeriesFromTheStart(t *testing.T) {
-	bubble(t, steady(), func(t *testing.T, m *perdure.Manager) {
+	bubble(t, steady(), func(t managed) {
+		m := t.m
 		if err := m.Do(t.Context(), read, succeed); err != nil {
 			t.Fatal(err)
 		}
@@ -291,7 +295,8 @@ func TestManyAttemptsShareALabel(t *testing.T) {
 	cfg.Policy.MaxAttempts = 15
 	cfg.Policy.Breaker.Rule = breaker.Off
 	cfg.Budget.Off = true
-	bubble(t, cfg, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, cfg, func(t managed) {
+		m := t.m
 		op := perdure.Op{Name: "many", ReadOnly: true}
 		if err := m.Do(t.Context(), op, func(context.Context) error { return perdure.Transient(errors.New("busy")) }); err == nil {
 			t.Fatal("no error")
@@ -304,7 +309,8 @@ func TestManyAttemptsShareALabel(t *testing.T) {
 }
 
 func TestCardinalityIsTheManagers(t *testing.T) {
-	bubble(t, perdure.Config{MaxOperations: 3}, func(t *testing.T, m *perdure.Manager) {
+	bubble(t, perdure.Config{MaxOperations: 3}, func(t managed) {
+		m := t.m
 		for i := range 10 {
 			_ = m.Do(t.Context(), perdure.Op{Name: fmt.Sprintf("op-%d", i)}, func(context.Context) error { return sqlError("57014") })
 		}
@@ -347,6 +353,19 @@ func TestAnyNumberOfManagersAndCollectors(t *testing.T) {
 	}
 	if n := len(f["perdure_build_info"].GetMetric()); n != 4 {
 		t.Errorf("%d build infos, want one a Manager", n)
+	}
+}
+
+func TestACollectorCostsCallsNoAllocation(t *testing.T) {
+	m := newManager(t, perdure.Config{})
+	r := registry(t, newCollector(t, m))
+	gather(t, r)
+	ctx := t.Context()
+	if n := testing.AllocsPerRun(1000, func() { _ = m.Do(ctx, read, succeed) }); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+	if v := value(t, gather(t, r), "database_operations_total", "outcome", "succeeded"); v < 1000 {
+		t.Errorf("%v calls counted, want 1,000 at least", v)
 	}
 }
 

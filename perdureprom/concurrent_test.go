@@ -28,10 +28,7 @@ func (f falling) check(t *testing.T, families map[string]*dto.MetricFamily) {
 	}
 	for name, family := range families {
 		for _, m := range family.GetMetric() {
-			key := name
-			for _, l := range m.GetLabel() {
-				key += " " + l.GetValue()
-			}
+			key := fmt.Sprint(name, m.GetLabel())
 			switch {
 			case m.GetCounter() != nil:
 				see(key, m.GetCounter().GetValue())

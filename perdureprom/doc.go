@@ -19,7 +19,6 @@
 // # Histograms
 //
 // Durations are exported as classic and as native histograms at once; which of
-// them is kept is Prometheus' choice (scrape_native_histograms,
-// always_scrape_classic_histograms). Counts, sums and classic buckets are
+// them is kept is Prometheus' choice: deploy/README.md shows how to keep both. Counts, sums and classic buckets are
 // exact; see [Metrics] for what native ones can tell.
 package perdureprom

@@ -146,7 +146,7 @@ func sqlstates(counts map[string]uint64) map[string]uint64 {
 
 func isSQLState(s string) bool {
 	for i := range len(s) {
-		if !('0' <= s[i] && s[i] <= '9' || 'A' <= s[i] && s[i] <= 'Z') {
+		if (s[i] < '0' || s[i] > '9') && (s[i] < 'A' || s[i] > 'Z') {
 			return false
 		}
 	}

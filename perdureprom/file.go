@@ -44,7 +44,7 @@ func WriteFile(path string, g prometheus.Gatherer) error {
 func readSuccesses(path string) (*dto.MetricFamily, error) {
 	f, err := os.Open(path) //nolint:gosec // the user names the file
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil //nolint:nilnil // nothing there is nothing wrong
+		return nil, nil
 	}
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func readSuccesses(path string) (*dto.MetricFamily, error) {
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(f)
 	if err != nil {
-		return nil, nil //nolint:nilerr,nilnil // see above
+		return nil, nil
 	}
 	return families[lastSuccess], nil
 }

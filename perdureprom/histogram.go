@@ -99,7 +99,7 @@ func nativeIndex(upper time.Duration) int {
 	if upper < 0 {
 		upper = openFrom + openFrom/4 // as wide as if there were more
 	} else { // four buckets to a power of two
-		lower = upper - 1<<(bits.Len64(uint64(upper-1))-3)
+		lower = upper - 1<<(bits.Len64(uint64(upper-1))-3) //nolint:gosec // upper is positive
 	}
 	middle := math.Sqrt(lower.Seconds() * upper.Seconds())
 	return int(math.Ceil(math.Log2(middle) * nativePerDoubled))

@@ -21,12 +21,19 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(server.Wrap(m), goleak.IgnoreTopFunction("github.com/jackc/pgx/v5/pgxpool.(*Pool).triggerHealthCheck.func1"))
 }
 
+// managed is a test with a Manager of its own.
+type managed struct {
+	*testing.T
+
+	m *perdure.Manager
+}
+
 // bubble runs f in a synctest bubble with a Manager of the given configuration.
-func bubble(t *testing.T, cfg perdure.Config, f func(t *testing.T, m *perdure.Manager)) {
+func bubble(t *testing.T, cfg perdure.Config, f func(t managed)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		m := newManager(t, cfg)
-		f(t, m)
+		f(managed{t, m})
 		if err := m.Close(t.Context()); err != nil {
 			t.Errorf("Close() = %v", err)
 		}

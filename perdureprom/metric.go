@@ -137,7 +137,7 @@ func managerMetrics() [idCount]Metric {
 		},
 		budgetRefused: {
 			Name: "database_retry_budget_refused_total", Type: counter, Labels: of(),
-			Help: "Times that the retry budget could not pay for a repeat. A call that waits for the budget asks again and again.",
+			Help: "Repeats that the retry budget could not pay for when they were due. Parked calls pay later.",
 			Use:  "Any increase: repeats are held back. Unlike the ratio it misses nothing between two scrapes.",
 		},
 		transitionsTotal: {
@@ -172,7 +172,7 @@ func managerMetrics() [idCount]Metric {
 		},
 		parkedOperations: {
 			Name: "database_parked_operations", Type: gauge, Labels: of(),
-			Help: "Calls that wait for a circuit breaker to let them pass.",
+			Help: "Calls that wait for a circuit breaker or the retry budget to let them pass.",
 			Use:  "It should fall when the database is back. Growing without end means that producers do not slow down.",
 		},
 		parksTotal: {

@@ -79,7 +79,7 @@ func (p *Pool) Collect(ch chan<- prometheus.Metric) {
 	send(p.connections, s.IdleConns(), "idle")
 	send(p.connections, s.ConstructingConns(), "constructing")
 	send(p.limit, s.MaxConns())
-	m, err := prometheus.NewConstSummary(p.waits, uint64(max(s.EmptyAcquireCount(), 0)), s.EmptyAcquireWaitTime().Seconds(), nil) //nolint:gosec // not negative
+	m, err := prometheus.NewConstSummary(p.waits, uint64(max(s.EmptyAcquireCount(), 0)), s.EmptyAcquireWaitTime().Seconds(), nil)
 	if err != nil {
 		m = prometheus.NewInvalidMetric(p.waits, err)
 	}

@@ -1,9 +1,6 @@
 package pgerr
 
-import (
-	"iter"
-	"slices"
-)
+import "iter"
 
 //go:generate go run ./internal/gen
 
@@ -39,11 +36,11 @@ func (e Entry) Verdict() Verdict {
 // a code that the table does not have; [ClassifyFields] judges such a code by
 // its class. It does not allocate and may be called concurrently.
 func Lookup(sqlstate string) (Entry, bool) {
-	e := find(sqlstate)
-	if e == nil {
+	i := find(sqlstate)
+	if i < 0 {
 		return Entry{}, false
 	}
-	return *e, true
+	return table[i], true
 }
 
 // All returns every entry of the table, in the order of the codes.
@@ -57,20 +54,20 @@ func All() iter.Seq[Entry] {
 	}
 }
 
-// find returns the entry for a code, or nil.
-func find(sqlstate string) *Entry {
-	if !isSQLState(sqlstate) {
-		return nil
+// find returns the place of a code in the tables, or -1.
+func find(sqlstate string) int {
+	if len(sqlstate) != 5 {
+		return -1
 	}
-	i, ok := slices.BinarySearch(codes[:], pack(sqlstate))
-	if !ok {
-		return nil
+	packed := pack(sqlstate)
+	i := int(slots[packed*slotFactor>>slotShift]) - 1
+	if i >= 0 && codes[i] == packed {
+		return i
 	}
-	return &table[i]
+	return -1
 }
 
-// pack makes a number of a five-byte code that sorts as the code does:
-// comparing numbers is what makes the search quick.
+// pack makes a number of a five-byte code.
 func pack(s string) uint64 {
 	_ = s[4]
 	return uint64(s[0])<<32 | uint64(s[1])<<24 | uint64(s[2])<<16 | uint64(s[3])<<8 | uint64(s[4])

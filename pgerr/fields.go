@@ -93,8 +93,8 @@ func ClassifyFields(f Fields) Verdict {
 
 // codeVerdict is the verdict by the code alone, which must be well formed.
 func codeVerdict(code string) Verdict {
-	if e := find(code); e != nil {
-		return e.Verdict()
+	if i := find(code); i >= 0 {
+		return verdicts[i]
 	}
 	return classVerdict(code)
 }

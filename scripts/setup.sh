@@ -1,10 +1,8 @@
 #!/bin/sh
-# setup.sh makes sure that what the tests and the demo need is there: Go and the
-# programs of a PostgreSQL server. It starts no server, enables none, and never
-# touches one that was there before. When all is there it does nothing.
-#
-# setup.sh browser makes sure that Chromium is there, which the tests of the
-# dashboard need and the demo does not. PERDURE_CHROMIUM names one elsewhere.
+# setup.sh [demo] makes sure that what the tests and the demo need is there: Go, the
+# programs of a PostgreSQL server, and for the tests promtool and Chromium. It starts no server,
+# enables none, and never touches one that was there before. When all is there it
+# does nothing. With the argument demo it leaves out what only the tests need.
 #
 # PERDURE_SETUP=unpack skips the system's package manager and unpacks into
 # .tools, as happens without root and sudo.
@@ -226,17 +224,45 @@ install_chromium() {
 	esac
 }
 
-if [ "${1:-}" = browser ]; then
-	browser=$(find_browser)
-	if [ -z "$browser" ]; then
-		[ -z "${PERDURE_CHROMIUM:-}" ] || die "nothing is installed while PERDURE_CHROMIUM is set: correct or unset it"
-		install_chromium
-		browser=$(find_browser)
-		[ -n "$browser" ] || die "installed, and still no Chromium was found: set PERDURE_CHROMIUM to its program"
+# find_promtool prints the path of promtool, which checks the rules in deploy/.
+find_promtool() {
+	if [ -n "${PERDURE_PROMTOOL:-}" ]; then
+		printf '%s\n' "$PERDURE_PROMTOOL"
+	elif [ -x .tools/bin/promtool ]; then
+		printf '%s\n' .tools/bin/promtool
+	else
+		command -v promtool || true
 	fi
-	say "$("$browser" --version 2>/dev/null) in $browser"
-	exit 0
-fi
+}
+
+# unpack_promtool takes one program out of Debian's package, which would install
+# and start a daemon on port 9090. It links nothing but libc.
+unpack_promtool() {
+	have apt-get && have dpkg-deb || return 1
+	say "unpacking promtool into .tools/bin (from the package prometheus, 19 MB, which is not installed)"
+	rm -rf .tools/prometheus.new
+	mkdir -p .tools/prometheus.new .tools/bin
+	if ! (cd .tools/prometheus.new && apt-get download -qq prometheus >&2); then
+		can_be_root || return 1
+		apt update || return 1
+		(cd .tools/prometheus.new && apt-get download -qq prometheus >&2) || return 1
+	fi
+	dpkg-deb --fsys-tarfile .tools/prometheus.new/prometheus_*.deb |
+		tar -xf - -C .tools/prometheus.new ./usr/bin/promtool || return 1
+	.tools/prometheus.new/usr/bin/promtool --version >/dev/null 2>&1 || return 1
+	mv .tools/prometheus.new/usr/bin/promtool .tools/bin/promtool
+	rm -rf .tools/prometheus.new
+}
+
+install_promtool() {
+	if [ "$(uname -s)" = Darwin ] && have brew; then
+		say "installing prometheus with brew, for promtool (no service is started)"
+		HOMEBREW_NO_AUTO_UPDATE=1 brew install prometheus </dev/null >&2 || die "brew could not install prometheus"
+		return
+	fi
+	unpack_promtool || die "promtool is missing, and could not be unpacked from Debian's package prometheus." \
+		"Ask for 'apt-get update' as root, or install Prometheus' tools and set PERDURE_PROMTOOL to the path of promtool."
+}
 
 check_go
 bin=$(scripts/pgbin.sh)
@@ -245,5 +271,13 @@ if [ -z "$bin" ]; then
 	install_postgres
 	bin=$(scripts/pgbin.sh)
 	[ -n "$bin" ] || die "installed, and still no server programs were found: set PERDURE_PG_BIN to their directory"
+fi
+if [ "${1:-}" != demo ] && [ -z "$(find_promtool)" ]; then
+	install_promtool
+fi
+if [ "${1:-}" != demo ] && [ -z "$(find_browser)" ]; then
+	[ -z "${PERDURE_CHROMIUM:-}" ] || die "nothing is installed while PERDURE_CHROMIUM is set: correct or unset it"
+	install_chromium
+	[ -n "$(find_browser)" ] || die "installed, and still no Chromium was found: set PERDURE_CHROMIUM to its program"
 fi
 say "$(go env GOVERSION), $("$bin/postgres" --version) in $bin"

@@ -36,6 +36,11 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits,
 			"json":  jsonHas,
+			"trail": makeTrail,
+			"flip":  flipBit,
+
+			"freeport": freePort,
+			"waitfor":  waitFor,
 		},
 	})
 }

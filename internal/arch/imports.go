@@ -24,15 +24,17 @@ const (
 // a finding: a new package is a decision, and this table is where it is taken.
 func Rules() []Rule {
 	return []Rule{
-		{Dir: ".", Project: []string{"pgerr", "backoff", "breaker"}},
+		{Dir: ".", Project: []string{"pgerr", "backoff", "breaker", "redact"}},
 		{Dir: "pgerr"},
 		{Dir: "backoff"},
 		{Dir: "breaker"},
-		{Dir: "perdurepgx", Project: []string{".", "pgerr"}, Extern: []string{pgx}},
+		{Dir: "perdurepgx", Project: []string{".", "pgerr", "redact"}, Extern: []string{pgx}},
 		{Dir: "perduresql", Project: []string{".", "pgerr"}},
 		{Dir: "perdureprom", Project: []string{".", "breaker"}, Extern: []string{"github.com/prometheus"}},
-		{Dir: "perdureotel", Project: []string{"."}, Extern: []string{"go.opentelemetry.io/otel"}},
-		{Dir: "redact", Extern: []string{"github.com/DataDog/go-sqllexer"}},
+		{Dir: "perdureaudit", Project: []string{".", "audit", "breaker", "redact"}},
+		{Dir: "perdureotel", Project: []string{".", "pgerr"}, Extern: []string{"go.opentelemetry.io/otel"}},
+		{Dir: "perdurelog", Project: []string{".", "pgerr", "breaker"}},
+		{Dir: "redact", Project: []string{"pgerr"}},
 		{Dir: "health"},
 		{Dir: "audit", Project: []string{"redact"}, Extern: []string{"golang.org/x/mod/sumdb"}},
 		{Dir: "component", Project: []string{".", "health"}},

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/perdureprom"
 )
 
@@ -39,7 +40,11 @@ histograms (schema 3) hold what the Manager counts, in buckets at most 25 % wide
 func page(metrics []perdureprom.Metric) string {
 	var b strings.Builder
 	b.WriteString(head)
-	b.WriteString("| metric | type | labels | unit | what it counts | what to do with it |\n|---|---|---|---|---|---|\n")
+	b.WriteString("The values of `outcome`: `succeeded`, `failed` (the error came back as it was: nothing to repeat)")
+	for r := perdure.ReasonExhausted; r <= perdure.ReasonPanicked; r++ {
+		fmt.Fprintf(&b, ", `%s`", r)
+	}
+	b.WriteString(".\n\n| metric | type | labels | unit | what it counts | what to do with it |\n|---|---|---|---|---|---|\n")
 	for _, m := range metrics {
 		labels := "–"
 		if len(m.Labels) > 0 {
