@@ -149,10 +149,7 @@ type history struct {
 // sample takes one second.
 func (w *watched) sample(now time.Time) {
 	s := w.source.Manager.Snapshot()
-	var pool Pool
-	if w.source.Pool != nil {
-		pool = w.source.Pool()
-	}
+	pool := w.pool()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	h := &w.history
@@ -162,19 +159,35 @@ func (w *watched) sample(now time.Time) {
 		total.add(c)
 		h.operation(&s.Operations[i], c)
 	}
-	p := Point{
-		At: now, State: s.Database.State, Held: s.Database.Held, Parked: s.Parked, Budget: s.Budget.Ratio, Acquired: pool.Acquired,
-	}
-	if before, ok := h.previous(); ok {
+	p := Point{At: now, State: s.Database.State, Held: s.Database.Held, Parked: s.Parked, Budget: s.Budget.Ratio}
+	before, ok := h.previous()
+	if ok {
 		p.Rates = total.since(before)
-		p.Waits = max(0, float64(pool.Waits-h.waits)) / max(now.Sub(before.at).Seconds(), 1e-3)
 	}
-	h.waits = pool.Waits
+	if pool != nil {
+		p.Acquired = pool.Acquired
+		if ok {
+			p.Waits = max(0, float64(pool.Waits-h.waits)) / max(now.Sub(before.at).Seconds(), 1e-3)
+		}
+		h.waits = pool.Waits
+	}
 	if s.Budget.Refused > w.refusals && len(h.last) > 0 { // those before the first sample are old
 		w.refused, p.Budget = now, 0
 	}
 	h.put(total, p)
 	w.refusals = s.Budget.Refused
+}
+
+// pool asks the pool, with no lock held; nil if there is none.
+func (w *watched) pool() *Pool {
+	w.mu.Lock()
+	ask := w.source.Pool
+	w.mu.Unlock()
+	if ask == nil {
+		return nil
+	}
+	p := ask()
+	return &p
 }
 
 // operation takes one second of an operation.

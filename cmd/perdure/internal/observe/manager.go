@@ -39,10 +39,7 @@ func (w *watched) now() Manager {
 		Watched:  w.begun,
 		Recent:   map[string]Rates{}, Histories: map[string][]OperationPoint{},
 	}
-	if w.source.Pool != nil {
-		p := w.source.Pool()
-		m.Pool = &p
-	}
+	m.Pool = w.pool()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	m.Changes = maps.Clone(w.changes)

@@ -311,6 +311,12 @@ func TestNamesMustDiffer(t *testing.T) {
 	if ms := o.Managers(); len(ms) != 1 || ms[0].Pool.Max != 7 {
 		t.Errorf("Managers() = %+v, want one with a pool of 7", ms)
 	}
+	if err := o.SetPool("same", func() observe.Pool { return observe.Pool{Max: 8} }); err != nil || o.Managers()[0].Pool.Max != 8 {
+		t.Errorf("SetPool() = %v, then a pool of %d, want 8", err, o.Managers()[0].Pool.Max)
+	}
+	if err := o.SetPool("nobody", nil); err == nil {
+		t.Error("SetPool() accepts the pool of nobody")
+	}
 	remove()
 	a.Breaker("database").Trip("nobody looks")
 	if ms := o.Managers(); len(ms) != 0 {

@@ -103,6 +103,21 @@ func (o *Observer) Add(s Source) (remove func(), err error) {
 	}), nil
 }
 
+// SetPool shows the pool of a Manager that is watched already, for programs that
+// open it later than they begin to watch.
+func (o *Observer) SetPool(manager string, pool func() Pool) error {
+	o.mu.Lock()
+	w := o.sources[manager]
+	o.mu.Unlock()
+	if w == nil {
+		return fmt.Errorf("observe: no Manager named %q is watched", manager)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.source.Pool = pool
+	return nil
+}
+
 // Run samples the Managers, counts what happens often and tells the readers,
 // until ctx ends; then it lets go of the Managers and of the readers, and
 // returns nil. An Observer runs once.
