@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/perdure/perdure"
@@ -97,7 +98,7 @@ func waitingCard(m *observe.Manager, at time.Time) Card {
 	s, top := drawn(m, at, true, 1, func(p *observe.Point) float64 { return float64(p.Parked) })
 	s.Label = "Waiting calls in the last five minutes, at most " + amount(uint64(top))
 	c := Card{
-		Title: "Waiting calls", Value: amount(uint64(max(m.Parked, 0))), Spark: s, Alarm: Healthy, //nolint:gosec // not negative
+		Title: "Waiting calls", Value: amount(uint64(max(m.Parked, 0))), Spark: s, Alarm: Healthy,
 		Help: "Parked: they wait for a breaker or the budget, hold no connection, lose no attempt and go on by themselves.",
 		Note: "none ever had to wait",
 	}
@@ -111,7 +112,7 @@ func waitingCard(m *observe.Manager, at time.Time) Card {
 	case m.Parked > 0:
 		c.Note, c.Alarm = "go on by themselves", Degraded
 	case parks > 0:
-		c.Note = amount(parks) + " waits so far, " + observe.Duration(waited/time.Duration(parks)) + " each" //nolint:gosec // fits
+		c.Note = amount(parks) + " waits so far, " + observe.Duration(waited/time.Duration(parks)) + " each"
 	}
 	return c
 }
@@ -170,7 +171,7 @@ func poolCard(m *observe.Manager, at time.Time) Card {
 	s, top := drawn(m, at, true, max(float64(p.Max), 1), func(p *observe.Point) float64 { return float64(p.Acquired) })
 	s.Label = fmt.Sprintf("Connections in use in the last five minutes, at most %.0f of %d", top, p.Max)
 	c.Spark = s
-	c.Value, c.Unit = fmt.Sprint(p.Acquired), fmt.Sprintf("of %d in use", p.Max)
+	c.Value, c.Unit = strconv.Itoa(int(p.Acquired)), fmt.Sprintf("of %d in use", p.Max)
 	c.Note = fmt.Sprintf("%d idle", p.Idle)
 	if p.Connecting > 0 {
 		c.Note += fmt.Sprintf(", %d connecting", p.Connecting)

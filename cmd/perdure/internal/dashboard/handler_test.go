@@ -37,10 +37,10 @@ func TestPagesAndTheirHeaders(t *testing.T) {
 		"/assets/dashboard.css": "text/css; charset=utf-8", "/assets/dashboard.js": "text/javascript; charset=utf-8", "/assets/icon-ok.svg": "image/svg+xml",
 	} {
 		r := get(t, h, path)
-		if got := r.Header.Get("Content-Type"); r.StatusCode != http.StatusOK || got != want {
-			t.Errorf("%s: %s, Content-Type %q, want %q", path, r.Status, got, want)
+		if got := r.Header().Get("Content-Type"); r.Code != http.StatusOK || got != want {
+			t.Errorf("%s: %d, Content-Type %q, want %q", path, r.Code, got, want)
 		}
-		csp := r.Header.Get("Content-Security-Policy")
+		csp := r.Header().Get("Content-Security-Policy")
 		if !strings.HasPrefix(csp, "default-src 'none'; ") || strings.Contains(csp, "unsafe") || !strings.Contains(csp, "frame-ancestors 'none'") {
 			t.Errorf("%s: Content-Security-Policy %q", path, csp)
 		}
@@ -48,13 +48,13 @@ func TestPagesAndTheirHeaders(t *testing.T) {
 			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
 			"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
 		} {
-			if got := r.Header.Get(header); got != want {
+			if got := r.Header().Get(header); got != want {
 				t.Errorf("%s: %s = %q, want %q", path, header, got, want)
 			}
 		}
 	}
 	for _, path := range []string{"/nothing", "/assets/", "/assets/nothing", "/assets/../handler.go", "/index.html"} {
-		if r := get(t, h, path); r.StatusCode == http.StatusOK {
+		if r := get(t, h, path); r.Code == http.StatusOK {
 			t.Errorf("%s is there", path)
 		}
 	}
@@ -75,13 +75,13 @@ func TestAssetsAreKeptByVersion(t *testing.T) {
 			style = attr(n, "href")
 		}
 	}
-	if got := get(t, h, "/"+style).Header.Get("Cache-Control"); !strings.Contains(got, "immutable") {
+	if got := get(t, h, "/"+style).Header().Get("Cache-Control"); !strings.Contains(got, "immutable") {
 		t.Errorf("%s: Cache-Control %q, want immutable", style, got)
 	}
-	if got := get(t, h, "/assets/dashboard.css?v=old").Header.Get("Cache-Control"); got != "no-cache" {
+	if got := get(t, h, "/assets/dashboard.css?v=old").Header().Get("Cache-Control"); got != "no-cache" {
 		t.Errorf("another version: Cache-Control %q, want no-cache", got)
 	}
-	if got := get(t, h, "/").Header.Get("Cache-Control"); got != "no-store" {
+	if got := get(t, h, "/").Header().Get("Cache-Control"); got != "no-store" {
 		t.Errorf("the page: Cache-Control %q, want no-store", got)
 	}
 }

@@ -49,10 +49,6 @@ func attr(n *html.Node, key string) string {
 	return ""
 }
 
-func has(n *html.Node, key string) bool {
-	return slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == key })
-}
-
 // all returns the elements of a name that have a class, or of any if it is "".
 func (d doc) all(name, class string) []*html.Node { return under(d.Node, name, class) }
 
@@ -238,9 +234,9 @@ func (d doc) drawings() {
 }
 
 // get asks a handler.
-func get(t *testing.T, h http.Handler, path string) *http.Response {
+func get(t *testing.T, h http.Handler, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
-	return w.Result()
+	return w
 }

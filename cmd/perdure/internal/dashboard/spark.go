@@ -77,13 +77,15 @@ func spark(samples []sample, now time.Time, peak bool, least float64) (s Spark, 
 func paths(values []float64, top float64) (line, area string) {
 	var l, a strings.Builder
 	step := float64(sparkWidth) / float64(len(values)-1)
-	first := -1
+	first, before := -1, math.NaN()
 	for i, v := range values {
+		last := before
+		before = v
 		if math.IsNaN(v) {
 			continue
 		}
 		x, y := float64(i)*step, sparkHeight-sparkPad-v/top*(sparkHeight-2*sparkPad)
-		if i == 0 || math.IsNaN(values[i-1]) {
+		if math.IsNaN(last) {
 			first = i
 			l.WriteString("M" + point(x, y))
 			a.WriteString("M" + point(x, sparkHeight) + "L" + point(x, y))
@@ -104,14 +106,15 @@ func paths(values []float64, top float64) (line, area string) {
 // spans joins bins that are set.
 func spans(set []bool) (out []Span) {
 	width := float64(sparkWidth) / float64(len(set))
+	before := false
 	for i, on := range set {
 		switch {
-		case !on:
-		case i > 0 && set[i-1]:
+		case on && before:
 			out[len(out)-1].Width += width
-		default:
+		case on:
 			out = append(out, Span{X: float64(i) * width, Width: width})
 		}
+		before = on
 	}
 	return out
 }

@@ -91,7 +91,7 @@ func (d *Database) down(m *observe.Manager, at time.Time, unknown uint64) {
 	} else {
 		d.Why = append(d.Why, text(count(int(unknown), "commit is", "commits are")+" of unknown outcome: see below.")...) //nolint:gosec // a count of commits
 	}
-	d.Todo = text("Look at the server: does it run, and can this machine reach it? perdure asks it about twice a second and goes on by itself when it answers; nothing here has to be restarted.")
+	d.Todo = text("Look at the server: does it run, and can this machine reach it? perdure asks it a few times a second and goes on by itself when it answers; nothing here has to be restarted.")
 }
 
 // since is "Since 14:02:11 (12 s): ".
@@ -265,7 +265,7 @@ func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return observe.Thousands(uint64(max(n, 0))) + " " + many //nolint:gosec // not negative
+	return observe.Thousands(uint64(max(n, 0))) + " " + many
 }
 
 // in is "in 0.3 s", or "now".

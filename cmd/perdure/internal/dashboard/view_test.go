@@ -167,7 +167,7 @@ func unknown(m *observe.Manager, n int) {
 	m.Outcomes = []perdure.OutcomeCount{
 		{Resolution: perdure.Committed, Method: "marker", Count: 41},
 		{Resolution: perdure.Aborted, Method: "marker", Count: 17},
-		{Resolution: perdure.Undecided, Method: "token", Count: uint64(n)}, //nolint:gosec // few
+		{Resolution: perdure.Undecided, Method: "token", Count: uint64(n)},
 	}
 	for i := range n {
 		m.Unknown = append(m.Unknown, observe.Event{At: at.Add(-time.Minute), Operation: "orders.claim", CorrelationID: fmt.Sprintf("id-%d", i)})
@@ -197,7 +197,7 @@ func TestBreakersShowTheirEvidence(t *testing.T) {
 	}
 	want := []string{
 		"The database Closed calls pass no change 20.0 of 65.0 1.6 %",
-		"orders.claim Open no call passes since 14:02:19 UTC , threshold crossed ; next probe in 2.0 s 70.0 of 65.0 0.2 %",
+		"orders.claim Open no call passes since 14:02:19 UTC , threshold crossed; next probe in 2.0 s 70.0 of 65.0 0.2 %",
 	}
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Errorf("breakers (-want +got):\n%s", diff)

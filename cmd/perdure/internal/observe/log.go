@@ -42,7 +42,7 @@ type tally struct {
 // newEventLog counts IDs from the microsecond of its making, so that those of a
 // restarted process are higher than all it gave before.
 func newEventLog(size int, now time.Time) *eventLog {
-	base := uint64(max(now.UnixMicro(), 1)) //nolint:gosec // not negative
+	base := uint64(max(now.UnixMicro(), 1))
 	return &eventLog{dirty: make(chan struct{}, 1), size: size, base: base, next: base, counted: map[key]*tally{}}
 }
 

@@ -4,10 +4,10 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,8 +57,15 @@ func (s *served) happen(n int) {
 	}
 }
 
-// get asks; the answer's body is closed at the end of the test.
-func (s *served) get(query string, header ...string) *http.Response {
+// reply is an answer whose body is closed at the end of the test.
+type reply struct {
+	io.Reader
+
+	status int
+	header http.Header
+}
+
+func (s *served) get(query string, header ...string) reply {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.URL+query, nil)
 	if err != nil {
@@ -72,7 +79,7 @@ func (s *served) get(query string, header ...string) *http.Response {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { answer.Body.Close() })
-	return answer
+	return reply{answer.Body, answer.StatusCode, answer.Header}
 }
 
 // message is one Server-Sent Event.
@@ -108,10 +115,10 @@ func TestAStreamTellsWhatWasAndWhatComes(t *testing.T) {
 	s := serve(t, observe.Config{})
 	s.happen(2)
 	answer := s.get("/")
-	if got := answer.Header.Get("Content-Type"); got != "text/event-stream" {
+	if got := answer.header.Get("Content-Type"); got != "text/event-stream" {
 		t.Errorf("Content-Type = %q, want text/event-stream", got)
 	}
-	lines := bufio.NewScanner(answer.Body)
+	lines := bufio.NewScanner(answer)
 	all := read(t, lines, 2)
 	s.happen(1)
 	all = append(all, read(t, lines, 1)...)
@@ -127,11 +134,11 @@ func TestAStreamTellsWhatWasAndWhatComes(t *testing.T) {
 		last = e.ID
 	}
 	// A second reader goes on after the second event.
-	resumed := read(t, bufio.NewScanner(s.get("/", "Last-Event-ID", all[1].id).Body), 1)
+	resumed := read(t, bufio.NewScanner(s.get("/", "Last-Event-ID", all[1].id)), 1)
 	if resumed[0] != all[2] {
 		t.Errorf("resumed with %+v, want %+v", resumed[0], all[2])
 	}
-	since := read(t, bufio.NewScanner(s.get("/?since="+all[1].id).Body), 1)
+	since := read(t, bufio.NewScanner(s.get("/?since="+all[1].id)), 1)
 	if since[0] != all[2] {
 		t.Errorf("since begins with %+v, want %+v", since[0], all[2])
 	}
@@ -140,16 +147,16 @@ func TestAStreamTellsWhatWasAndWhatComes(t *testing.T) {
 func TestAStreamSaysWhenTheLogHasMovedOn(t *testing.T) {
 	s := serve(t, observe.Config{Events: 10})
 	s.happen(1)
-	first := read(t, bufio.NewScanner(s.get("/").Body), 1)[0].id
+	first := read(t, bufio.NewScanner(s.get("/")), 1)[0].id
 	s.happen(11)
 	for name, since := range map[string]string{"an ID that is gone": first, "an ID of another process": "7", "an ID that is yet to come": "9007199254740991"} {
-		all := read(t, bufio.NewScanner(s.get("/", "Last-Event-ID", since).Body), 11)
+		all := read(t, bufio.NewScanner(s.get("/", "Last-Event-ID", since)), 11)
 		if all[0].event != "reset" || !strings.Contains(all[0].data, since) || all[1].event != "event" || all[10].event != "event" {
 			t.Errorf("%s: the stream begins with %+v, want a reset and then all ten", name, all[0])
 		}
 	}
 	second := s.o.LastEvent() - 10 // the last that is gone: all after it are there
-	all := read(t, bufio.NewScanner(s.get("/", "Last-Event-ID", strconv.FormatUint(second, 10)).Body), 1)
+	all := read(t, bufio.NewScanner(s.get("/", "Last-Event-ID", strconv.FormatUint(second, 10))), 1)
 	if all[0].event != "event" {
 		t.Errorf("the stream begins with %+v, though nothing is missed", all[0])
 	}
@@ -164,7 +171,7 @@ func TestAListForThoseWithoutStreams(t *testing.T) {
 	},
 	) {
 		answer := s.get(query, "Accept", "application/json")
-		if err := json.NewDecoder(answer.Body).Decode(&l); err != nil || l.Events == nil {
+		if err := json.NewDecoder(answer).Decode(&l); err != nil || l.Events == nil {
 			t.Fatalf("%s: %v, events %v", query, err, l.Events)
 		}
 		return l
@@ -184,8 +191,8 @@ func TestAListForThoseWithoutStreams(t *testing.T) {
 		t.Errorf("since an old process: %+v, want all three, and missed", gone)
 	}
 	for _, bad := range []string{"x", "-1", "99999999999999999999"} {
-		if answer := s.get("/?since=" + bad); answer.StatusCode != http.StatusBadRequest {
-			t.Errorf("since=%s: %s, want 400", bad, answer.Status)
+		if answer := s.get("/?since=" + bad); answer.status != http.StatusBadRequest {
+			t.Errorf("since=%s: %d, want 400", bad, answer.status)
 		}
 	}
 }
@@ -196,12 +203,12 @@ func TestReadersAreBoundedAndSentHome(t *testing.T) {
 	var bodies []io.Reader
 	for range 2 {
 		answer := s.get("/")
-		lines := bufio.NewScanner(answer.Body)
+		lines := bufio.NewScanner(answer)
 		read(t, lines, 1)
-		bodies = append(bodies, answer.Body)
+		bodies = append(bodies, answer)
 	}
-	if answer := s.get("/"); answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") == "" {
-		t.Errorf("a third reader gets %s, want 503 with Retry-After", answer.Status)
+	if answer := s.get("/"); answer.status != http.StatusServiceUnavailable || answer.header.Get("Retry-After") == "" {
+		t.Errorf("a third reader gets %d, want 503 with Retry-After", answer.status)
 	}
 	s.stop()
 	for _, b := range bodies {
@@ -209,8 +216,8 @@ func TestReadersAreBoundedAndSentHome(t *testing.T) {
 			t.Errorf("a stream ended with %v, want an orderly end", err)
 		}
 	}
-	if answer := s.get("/"); answer.StatusCode != http.StatusServiceUnavailable {
-		t.Errorf("after the end a reader gets %s, want 503", answer.Status)
+	if answer := s.get("/"); answer.status != http.StatusServiceUnavailable {
+		t.Errorf("after the end a reader gets %d, want 503", answer.status)
 	}
 }
 
@@ -223,7 +230,7 @@ type stuck struct {
 
 func (s *stuck) Write(p []byte) (int, error) {
 	if s.writes++; s.writes > 1 {
-		return 0, fmt.Errorf("i/o timeout")
+		return 0, os.ErrDeadlineExceeded
 	}
 	return s.ResponseRecorder.Write(p)
 }
@@ -236,5 +243,5 @@ func TestASlowReaderIsDropped(t *testing.T) {
 	if w.writes != 2 {
 		t.Errorf("%d writes, want none after the one that failed", w.writes)
 	}
-	read(t, bufio.NewScanner(s.get("/").Body), 1) // its place is free again
+	read(t, bufio.NewScanner(s.get("/")), 1) // its place is free again
 }
