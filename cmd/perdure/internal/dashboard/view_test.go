@@ -118,7 +118,15 @@ func TestTheBannerSaysIt(t *testing.T) {
 		"budget spent": {but(func(m *observe.Manager) {
 			m.BudgetRefused, m.Rates.Failed = at.Add(-3*time.Second), 300
 		}), "degraded", "Degraded", []string{"Too much fails for repeats to help", "at 14:02:20 UTC a repeat was refused", "24 % of the calls"}},
-		"calls fail":     {but(func(m *observe.Manager) { m.Rates.Failed = 100 }), "degraded", "Degraded", []string{"but calls fail", "8 % of the calls"}},
+		"calls fail": {but(func(m *observe.Manager) { m.Rates.Failed = 100 }), "degraded", "Degraded", []string{"but calls fail", "8 % of the calls"}},
+		"calls failed while it was away": {but(func(m *observe.Manager) {
+			m.Rates.Failed, m.BudgetRefused = 600, at.Add(-4*time.Second)
+			m.Changes["database"] = observe.Change{Change: breaker.Change{From: breaker.HalfOpen, To: breaker.Closed, Reason: breaker.ReasonRecovered, At: at.Add(-5 * time.Second)}}
+		}), "healthy", "Healthy", nil},
+		"calls fail though it is back": {but(func(m *observe.Manager) {
+			m.Rates.Failed = 600
+			m.Changes["database"] = observe.Change{Change: breaker.Change{From: breaker.HalfOpen, To: breaker.Closed, Reason: breaker.ReasonRecovered, At: at.Add(-15 * time.Second)}}
+		}), "degraded", "Degraded", nil},
 		"few calls fail": {but(func(m *observe.Manager) { m.Rates.Failed = 10 }), "healthy", "Healthy", nil},
 		"unknown commit": {but(func(m *observe.Manager) { unknown(m, 1) }), "unknown", "Check commits", []string{
 			"It cannot be known whether a commit happened", "look whether its work is there", "Commits of unknown outcome", "id-0",
