@@ -272,14 +272,28 @@ func TestSeveralDatabasesHaveASectionEach(t *testing.T) {
 		t.Errorf("%d sections, want 2", n)
 	}
 	all := d.one("section", "all")
-	if got := said(all); got != "ledger needs a look; the others are listed below it ledger Down warehouse Healthy" {
+	if got := said(all); got != "ledger does not answer ledger Down warehouse Healthy" {
 		t.Errorf("all databases: %q", got)
 	}
 	if v.Level != dashboard.Down || v.Icon() != "bad" || v.Title() != "Down · perdure" {
 		t.Errorf("the page is %s, icon %s, title %q; want that of the worst", v.Level.Word(), v.Icon(), v.Title())
 	}
-	if got := dashboard.Build([]observe.Manager{well(), but(func(m *observe.Manager) { m.Name = "b" })}, nil, 1, at, "").Headline; got != "All is well with all databases" {
-		t.Errorf("headline = %q", got)
+	for _, c := range []struct {
+		change func(m *observe.Manager)
+		want   string
+	}{
+		{func(*observe.Manager) {}, "All is well with all databases"},
+		{func(m *observe.Manager) { opened(m, time.Second) }, "a and b do not answer"},
+		{func(m *observe.Manager) { m.Rates.Failed = 900 }, "Calls of a and b suffer"},
+		{func(m *observe.Manager) { hold(m, breaker.HeldClosed, "drill") }, "a and b are held by a person"},
+		{func(m *observe.Manager) { unknown(m, 1) }, "Commits of a and b must be looked at"},
+		{func(m *observe.Manager) { opened(m, time.Second); m.Database.State = breaker.HalfOpen }, "a and b are recovering"},
+	} {
+		a, b := but(c.change), but(c.change)
+		a.Name, b.Name = "a", "b"
+		if got := view(a, b).Headline; got != c.want {
+			t.Errorf("headline = %q, want %q", got, c.want)
+		}
 	}
 }
 
