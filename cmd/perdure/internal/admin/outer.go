@@ -88,7 +88,7 @@ func (s *Server) tell(w *recorder, r *http.Request, took time.Duration) {
 	}
 	level := slog.LevelDebug
 	switch {
-	case status >= http.StatusInternalServerError && !(status == http.StatusServiceUnavailable && isProbe(r)),
+	case status >= http.StatusInternalServerError && (status != http.StatusServiceUnavailable || !isProbe(r)),
 		status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusTooManyRequests, status == http.StatusMisdirectedRequest:
 		level = slog.LevelWarn
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -99,7 +99,7 @@ func (s *Server) tell(w *recorder, r *http.Request, took time.Duration) {
 		slog.Int64("bytes", w.bytes), slog.Duration("took", took), slog.String("client", clientOf(r).String()),
 		slog.Bool("aborted", w.aborted))
 	if w.aborted {
-		panic(http.ErrAbortHandler) //nolint:forbidigo // how net/http is told to drop the connection
+		panic(http.ErrAbortHandler) // how net/http is told to drop the connection
 	}
 }
 
