@@ -261,6 +261,12 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	if _, body := s.get("/metrics"); !strings.Contains(body, `database_circuit_breaker_state{manager="default",operation="database"} 2`) {
 		t.Error("away: the metrics do not show the open breaker")
 	}
+	lax := serve(t, filepath.Join(t.TempDir(), "state"), "--database-url", url, "--ready-without-database")
+	lax.wait("the database does not answer")
+	if code, body := lax.get("/readyz?verbose"); code != http.StatusOK || !strings.Contains(body, "[!]database.default warns") {
+		t.Errorf("away, with --ready-without-database: readyz = %d %s", code, body)
+	}
+	lax.end(syscall.SIGTERM)
 	if err := server.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}

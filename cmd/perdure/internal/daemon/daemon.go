@@ -83,11 +83,11 @@ func (d *daemon) prepare(ctx context.Context) error {
 	}
 	d.saver = newSaver(d.dir, managers, d.Logger)
 	d.saver.restore(ctx)
-	for i, g := range d.guards {
-		g.manager.AddHooks(d.saver.hook())
-		if err := g.open(ctx, e.Databases()[i], e.Managers[i].Standbys); err != nil {
-			return err
-		}
+	if err := d.open(ctx); err != nil {
+		return err
+	}
+	for _, w := range e.Warnings() {
+		d.Logger.LogAttrs(ctx, slog.LevelWarn, "configuration", slog.String("warning", w))
 	}
 	if e.Listen == config.Off {
 		return nil
@@ -103,6 +103,18 @@ func (d *daemon) prepare(ctx context.Context) error {
 	return nil
 }
 
+// open opens all databases at once: each may take a second if it is away.
+func (d *daemon) open(ctx context.Context) error {
+	faults := make([]error, len(d.guards))
+	var all sync.WaitGroup
+	for i, g := range d.guards {
+		g.manager.AddHooks(d.saver.hook())
+		all.Go(func() { faults[i] = g.open(ctx, d.Effective.Databases()[i], d.Effective.Managers[i].Standbys) })
+	}
+	all.Wait()
+	return errors.Join(faults...)
+}
+
 func (d *daemon) makeConsole(ctx context.Context, managers []*perdure.Manager) error {
 	e := d.Effective
 	tokens, err := e.Tokens()
@@ -114,7 +126,7 @@ func (d *daemon) makeConsole(ctx context.Context, managers []*perdure.Manager) e
 	}
 	var checks []health.Check
 	for _, g := range d.guards {
-		checks = append(checks, g.check())
+		checks = append(checks, g.check(e.ReadyWithoutDatabase))
 	}
 	a := admin.Config{
 		Token: tokens.Admin, Remote: e.Admin.AllowRemote, ReadToken: tokens.Read, OpenMetrics: e.Admin.OpenMetrics,
