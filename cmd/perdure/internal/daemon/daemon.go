@@ -26,6 +26,9 @@ type Config struct {
 	Effective *config.Effective
 	Version   string
 	Logger    *slog.Logger
+	// Events gets what package perdurelog says of the Managers. It holds no text of an error, so that nothing
+	// has to be taken out of it, and redaction would take its hints.
+	Events *slog.Logger
 	// Stop is closed when the daemon has to end in good order.
 	Stop <-chan struct{}
 	// Grace is how long calls and open outcomes may take to end.
@@ -74,7 +77,7 @@ func (d *daemon) prepare(ctx context.Context) error {
 	e := d.Effective
 	var managers []*perdure.Manager
 	for _, cfg := range e.Managers {
-		g, err := newGuard(cfg, d.trail, d.Logger)
+		g, err := newGuard(cfg, d.trail, d.Logger, d.Events)
 		if err != nil {
 			return err
 		}

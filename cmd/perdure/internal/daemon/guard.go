@@ -47,10 +47,10 @@ type guard struct {
 }
 
 // newGuard makes the Manager, without its database.
-func newGuard(cfg config.Manager, trail *audit.Trail, log *slog.Logger) (*guard, error) {
+func newGuard(cfg config.Manager, trail *audit.Trail, log, events *slog.Logger) (*guard, error) {
 	g := &guard{name: cfg.Name, every: cfg.CheckEvery, log: log.With(slog.String("manager", cfg.Name)), last: errNotAsked}
 	cfg.Logger = log
-	cfg.Hooks = perdurelog.Hooks(log, perdurelog.Config{Manager: cfg.Name})
+	cfg.Hooks = perdurelog.Hooks(events, perdurelog.Config{Manager: cfg.Name})
 	var err error
 	if trail != nil {
 		if g.recorder, err = perdureaudit.New(trail, perdureaudit.Config{Manager: cfg.Name, Logger: log}); err != nil {
