@@ -52,7 +52,7 @@ Holding and releasing breakers, and ` + "`/debug/pprof/`" + `, need ` + "`admin.
 if the trail takes no records, nothing is done. A client may make 10 changes at once and one more each 6 s (all together 20, and one each 2 s). It may fail 5 times and once more each
 12 s; until then everything that needs a token is refused it with 429, the right token too, because the limit would otherwise tell which one is right. All clients together
 may fail 20 times and once more each 3 s. Tries over the limit are counted in the next audit record. A client is an IPv4 address or an IPv6 /64 network.
-` + "`run` and `demo` with `--listen` keep no trail: their log is told. Why all this is so: [adr/0008](adr/0008-who-may-do-what-on-the-admin-listener.md)." + `
+` + "`run` and `demo` with `--listen` keep no trail: their log is told. Why all this is so: [adr/0006](adr/0006-who-may-do-what-on-the-admin-listener.md)." + `
 
 `
 
