@@ -218,6 +218,9 @@ func TestABrokenStateIsSetAside(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := serve(t, dir)
+	if _, body := s.get("/readyz?verbose"); !strings.Contains(body, "[+]state ok") || !strings.Contains(body, "[+]audit ok") {
+		t.Errorf("readyz = %s", body)
+	}
 	line := s.wait("cannot be used")
 	if !strings.Contains(line, `"level":"WARN"`) || !strings.Contains(line, "breakers-default.json.broken-") {
 		t.Errorf("log = %s", line)

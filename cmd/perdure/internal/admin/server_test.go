@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -269,6 +270,33 @@ func TestConnectionsBeyondTheLimitWait(t *testing.T) {
 		if err := stop(); err != nil {
 			t.Errorf("Run = %v", err)
 		}
+	})
+}
+
+func TestStreamsBeyondTheLimitAreSentAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, func(c *admin.Config) {
+			c.Routes = []admin.Route{{Pattern: "GET /events", Stream: true, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				<-r.Context().Done()
+			})}}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var open sync.WaitGroup
+		for range 64 {
+			open.Go(func() {
+				f.server.Handler().ServeHTTP(discard{http.Header{}}, request(http.MethodGet, "/events", "").WithContext(ctx))
+			})
+		}
+		synctest.Wait()
+		a := f.ask(t, request(http.MethodGet, "/events", ""))
+		if a.status != http.StatusServiceUnavailable || a.json["code"] != "too_many_streams" || a.header.Get("Retry-After") == "" {
+			t.Errorf("stream 65 = %d %v", a.status, a.json)
+		}
+		if a := f.ask(t, request(http.MethodGet, "/api/breakers", "")); a.status != http.StatusOK {
+			t.Errorf("beside 64 streams the API says %d", a.status)
+		}
+		cancel()
+		open.Wait()
 	})
 }
 

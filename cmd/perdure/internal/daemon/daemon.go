@@ -127,7 +127,7 @@ func (d *daemon) makeConsole(ctx context.Context, managers []*perdure.Manager) e
 	for _, file := range tokens.Made {
 		d.Logger.LogAttrs(ctx, slog.LevelInfo, "a token was made", slog.String("file", file))
 	}
-	var checks []health.Check
+	checks := []health.Check{d.saver.check()}
 	for _, g := range d.guards {
 		checks = append(checks, g.check(e.ReadyWithoutDatabase))
 	}
