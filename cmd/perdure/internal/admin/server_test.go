@@ -206,6 +206,31 @@ func TestARequestThatRunsIsWaitedFor(t *testing.T) {
 	})
 }
 
+// TestHalfAnAnswerIsNotTakenForAWholeOne: a handler that panics after it began to
+// answer costs the connection.
+func TestHalfAnAnswerIsNotTakenForAWholeOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, func(c *admin.Config) {
+			c.Routes = []admin.Route{{Pattern: "GET /half", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, "half")
+				_ = http.NewResponseController(w).Flush()
+				panic("the other half")
+			})}}
+		})
+		p, stop := running(t, f)
+		conn := p.dial()
+		defer conn.Close()
+		send(t, conn, "GET /half HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		text, took := rest(conn)
+		if !strings.Contains(text, "half") || strings.Contains(text, "0\r\n\r\n") || took > time.Second {
+			t.Errorf("after %v came %q, want half an answer and the end of the connection", took, text)
+		}
+		if err := stop(); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	})
+}
+
 func TestARequestThatDoesNotEndIsNotWaitedForForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun, free := make(chan struct{}), make(chan struct{})
