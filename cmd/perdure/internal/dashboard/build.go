@@ -27,6 +27,15 @@ func Build(managers []observe.Manager, stories []observe.Story, lastEvent uint64
 		v.Databases = append(v.Databases, d)
 		v.Level = max(v.Level, d.Level)
 	}
+	if v.Several() { // the command then has to be told which
+		for i := range v.Databases {
+			for j, p := range v.Databases[i].Todo {
+				if p.Code != "" {
+					v.Databases[i].Todo[j].Code += " --manager " + v.Databases[i].Name
+				}
+			}
+		}
+	}
 	slices.SortStableFunc(v.Databases, func(a, b Database) int { return cmp.Compare(rank(b.Level), rank(a.Level)) })
 	v.Headline = headline(v.Databases, v.Level)
 	for _, s := range slices.Backward(stories) {

@@ -275,6 +275,10 @@ func TestSeveralDatabasesHaveASectionEach(t *testing.T) {
 	if got := said(all); got != "ledger does not answer ledger Down warehouse Healthy" {
 		t.Errorf("all databases: %q", got)
 	}
+	held := view(well(), but(func(m *observe.Manager) { m.Name = "ledger"; hold(m, breaker.HeldClosed, "drill") }))
+	if page := said(render(t, held).one("main", "")); !strings.Contains(page, "perdure breakers release database --manager ledger") {
+		t.Error("the command that releases does not say whose breaker")
+	}
 	if v.Level != dashboard.Down || v.Icon() != "bad" || v.Title() != "Down · perdure" {
 		t.Errorf("the page is %s, icon %s, title %q; want that of the worst", v.Level.Word(), v.Icon(), v.Title())
 	}
