@@ -13,9 +13,14 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/cmd/perdure/internal/console"
+	"github.com/perdure/perdure/internal/pgcluster/pgclustertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+var server pgclustertest.Shared //nolint:gochecknoglobals // one server for all tests
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(server.Wrap(m), goleak.IgnoreTopFunction("github.com/jackc/pgx/v5/pgxpool.(*Pool).triggerHealthCheck.func1"))
+}
 
 // TestTheDashboardIsAtTheRoot: the page, its parts and its events are on the
 // listener, and end with it.
