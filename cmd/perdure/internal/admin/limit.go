@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The limits of what may be asked with a token, and of tries without one.
-// Failures are limited harder.
+// The limits of what may be asked with a token, and of tries with a wrong one,
+// which are limited harder.
 const (
 	changeBurst, changeEvery           = 10, 6 * time.Second // of one client
 	allChangesBurst, allChangesEvery   = 20, 2 * time.Second
@@ -54,7 +54,8 @@ func (b *bucket) take(now time.Time, burst int, every time.Duration) time.Durati
 type limits struct {
 	mu                sync.Mutex // guards the fields below
 	changes, failures bucket     // of all
-	records           bucket
+	turned            bucket     // records of what was no guess
+	records           bucket     // records of what is over a limit
 	suppressed        uint64
 	clients           map[netip.Prefix]*clientLimits
 	crowd             clientLimits // of all clients for whom there is no room
@@ -103,6 +104,14 @@ func (l *limits) fail(p netip.Prefix, now time.Time) time.Duration {
 		return d
 	}
 	return l.failures.take(now, allFailuresBurst, allFailuresEvery)
+}
+
+// turn counts a refusal that was no guess, or returns how long it is until one
+// is recorded again.
+func (l *limits) turn(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.turned.take(now, allFailuresBurst, allFailuresEvery)
 }
 
 // change counts a change, or returns how long to wait.
