@@ -57,6 +57,8 @@ type limits struct {
 	turned            bucket     // records of what was no guess
 	records           bucket     // records of what is over a limit
 	suppressed        uint64
+	lines             bucket // log lines of what was refused
+	missing           uint64 // of them
 	clients           map[netip.Prefix]*clientLimits
 	crowd             clientLimits // of all clients for whom there is no room
 }
@@ -146,6 +148,19 @@ func (l *limits) unrecorded() uint64 {
 	n := l.suppressed
 	l.suppressed = 0
 	return n
+}
+
+// line reports whether a log line of a refusal may be written, and how many were
+// not since the last one.
+func (l *limits) line(now time.Time) (pass bool, missing uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lines.take(now, refusedLineBurst, refusedLineEvery) > 0 {
+		l.missing++
+		return false, 0
+	}
+	missing, l.missing = l.missing, 0
+	return true, missing
 }
 
 // clientOf returns who asks: an IPv4 address, or the /64 network of an IPv6
