@@ -118,6 +118,20 @@ func TestErrorfWrapsAndSaysAll(t *testing.T) {
 	}
 }
 
+func TestWordsInARowGetOneMark(t *testing.T) {
+	r := redact.Redactor{Words: true}
+	for in, want := range map[string]string{
+		"127.0.0.1:5432 (127.0.0.1): dial error": "[redacted]: dial error",
+		"key 17, 18 of 19 is there":              "key [redacted], [redacted] of [redacted] is there",
+		"no number":                              "no number",
+		"at 7":                                   "at [redacted]",
+	} {
+		if got := r.Error(errors.New(in)); got != want {
+			t.Errorf("Error(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestTrustGivesTheWords(t *testing.T) {
 	mine := errors.New("model is not trained")
 	r := redact.Redactor{Trust: func(err error) (string, bool) {

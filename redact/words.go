@@ -43,14 +43,21 @@ func nextQuote(s string) int {
 func letter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // maskWords writes s with every word masked that holds a digit or an @; the
-// colon or comma after it stays.
+// colon or comma after it stays. Several in a row get one mark: how many they
+// were helps nobody who reads.
 func maskWords(b *strings.Builder, s string) {
+	masked := ""
 	for word := range strings.SplitAfterSeq(s, " ") {
 		core := strings.TrimRight(word, " :;,.")
-		if strings.ContainsAny(core, "0123456789@") {
-			b.WriteString(Mark + word[len(core):])
+		if !strings.ContainsAny(core, "0123456789@") {
+			b.WriteString(masked + word)
+			masked = ""
 			continue
 		}
-		b.WriteString(word)
+		if masked != Mark+" " {
+			b.WriteString(masked)
+		}
+		masked = Mark + word[len(core):]
 	}
+	b.WriteString(masked)
 }

@@ -192,3 +192,19 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 		t.Errorf("stdout = %q, want nothing: it ended at once", stdout)
 	}
 }
+
+// TestWhyAServerLetsNobodyIn: a server that runs is not to be started.
+func TestWhyAServerLetsNobodyIn(t *testing.T) {
+	c := pgclustertest.New(t, pgcluster.Config{})
+	for _, tt := range []struct{ name, url, want string }{
+		{"no such database", c.URL("nothing"), "createdb"},
+		{"no such user", c.UserURL("nobody", "wrong", "postgres"), "pg_hba.conf"},
+		{"no server", "postgres://nobody@127.0.0.1:1/nothing", "--embedded"},
+	} {
+		_, err := serverFlags{url: tt.url}.open(t.Context(), false)
+		e, ok := errors.AsType[*exitError](err)
+		if !ok || e.code != exitUnreachable || !strings.Contains(e.hint, tt.want) {
+			t.Errorf("%s: %v: try %q, want %q", tt.name, err, e.hint, tt.want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
@@ -49,16 +50,34 @@ func (f serverFlags) open(ctx context.Context, preferEmbedded bool) (*server, er
 		return startEmbedded(ctx)
 	}
 	if _, err := pgx.ParseConfig(url); err != nil {
-		return nil, &exitError{code: exitUsage, hint: "--database-url postgres://user@host:5432/database", err: fmt.Errorf("database URL: %w", err)}
+		// The driver's text has the URL in it, and in that of many a URL with a fault the password.
+		return nil, &exitError{
+			code: exitUsage, err: errors.New("this is not a connection URL that can be used"),
+			hint: "--database-url postgres://user:password@host:5432/database; special characters in it as %XX",
+		}
 	}
 	s := &server{url: url}
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
-		return nil, &exitError{code: exitUnreachable, hint: "check that the server runs, or let perdure start its own with --embedded", err: err}
+		return nil, &exitError{code: exitUnreachable, hint: connectHint(err), err: err}
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it was only asked for its version
 	s.version = "PostgreSQL " + conn.PgConn().ParameterStatus("server_version")
 	return s, nil
+}
+
+// connectHint returns what to do about a server that did not let us in.
+func connectHint(err error) string {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch e.Code {
+		case "28P01", "28000":
+			return "check the user, the password (in the URL, PGPASSWORD or ~/.pgpass), and the server's pg_hba.conf"
+		case "3D000":
+			return "make the database with createdb, or name another one"
+		}
+		return "the server runs, and says why it does not let perdure in; perdure classify " + e.Code + " says more"
+	}
+	return "check that the server runs, or let perdure start its own with --embedded"
 }
 
 func startEmbedded(ctx context.Context) (*server, error) {
