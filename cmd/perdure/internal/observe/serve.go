@@ -19,6 +19,21 @@ const (
 	reconnectAfter = 2 * time.Second
 )
 
+// refusal is the JSON of a refused request, as docs/cli-json.md has it for the
+// whole listener.
+type refusal struct {
+	Status int    `json:"status"`
+	Code   string `json:"code"`
+	Text   string `json:"error"`
+	Retry  int    `json:"retry_after_seconds,omitempty"`
+}
+
+func refuse(w http.ResponseWriter, r refusal) {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(r.Status)
+	_ = json.NewEncoder(w).Encode(r) // the reader is gone
+}
+
 // eventList is the JSON of a plain GET.
 type eventList struct {
 	Events []Event `json:"events"`
@@ -44,7 +59,7 @@ type eventList struct {
 func (o *Observer) ServeEvents(w http.ResponseWriter, r *http.Request) {
 	since, err := sinceOf(r)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		refuse(w, refusal{Status: http.StatusBadRequest, Code: "bad_since", Text: err.Error()})
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -55,7 +70,7 @@ func (o *Observer) ServeEvents(w http.ResponseWriter, r *http.Request) {
 	signal, ok := o.subs.join()
 	if !ok {
 		w.Header().Set("Retry-After", "5")
-		http.Error(w, "too many readers of events, or shutting down", http.StatusServiceUnavailable)
+		refuse(w, refusal{Status: http.StatusServiceUnavailable, Code: "too_many_streams", Text: "too many readers of events, or shutting down", Retry: 5})
 		return
 	}
 	defer o.subs.leave(signal)

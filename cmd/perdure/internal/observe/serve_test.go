@@ -193,6 +193,8 @@ func TestAListForThoseWithoutStreams(t *testing.T) {
 	for _, bad := range []string{"x", "-1", "99999999999999999999"} {
 		if answer := s.get("/?since=" + bad); answer.status != http.StatusBadRequest {
 			t.Errorf("since=%s: %d, want 400", bad, answer.status)
+		} else if text, _ := io.ReadAll(answer); !strings.Contains(string(text), `"code":"bad_since"`) {
+			t.Errorf("since=%s: %q, want JSON with its code", bad, text)
 		}
 	}
 }
