@@ -327,13 +327,15 @@ func TestWhoMayChange(t *testing.T) {
 		{"Authorization", "Bearer wrong"},
 		{"Authorization", "Bearer wrong"},
 		{"Authorization", "Bearer wrong"},
+		{"Authorization", "Bearer wrong"},
+		{"Authorization", "Bearer wrong"},
 	} {
 		status, _ := post(headers...)
 		got = append(got, status)
 	}
 	limited, retry := post("Authorization", "Bearer wrong")
 	got = append(got, limited)
-	want := []int{401, 403, 200, 401, 401, 401, 429}
+	want := []int{401, 403, 200, 401, 401, 401, 401, 401, 429}
 	for i := range want {
 		if got[i] != want[i] {
 			t.Fatalf("answers = %v, want %v", got, want)

@@ -53,7 +53,7 @@ func (f serverFlags) open(ctx context.Context, preferEmbedded bool) (*server, er
 		// The driver's text has the URL in it, and in that of many a URL with a fault the password.
 		return nil, &exitError{
 			code: exitUsage, err: errors.New("this is not a connection URL that can be used"),
-			hint: "--database-url postgres://user:password@host:5432/database; special characters in it as %XX",
+			hint: "--database-url postgres://user@host:5432/database; special characters in a password as %XX",
 		}
 	}
 	s := &server{url: url}
