@@ -13,6 +13,7 @@ type scopeKey struct{}
 type scope struct {
 	run, step, item string
 	policy          *perdure.Policy
+	artifacts       string // directory of the process
 	progress        func(done, total int)
 }
 
