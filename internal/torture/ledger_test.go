@@ -164,8 +164,9 @@ func (l *ledger) down(from time.Time) {
 	l.downs = append(l.downs, span{from, time.Now()})
 }
 
-// finish stops the work, compares what was said with what is there, and prints it.
-func (l *ledger) finish(t *testing.T, url string, mayBeUnknown bool) {
+// finish stops the work, compares what was said with what is there, and prints
+// it. It returns how many rows a failover dropped after they were acknowledged.
+func (l *ledger) finish(t *testing.T, url string, mayBeUnknown bool) (dropped int) {
 	t.Helper()
 	l.stop()
 	l.wg.Wait()
@@ -177,7 +178,7 @@ func (l *ledger) finish(t *testing.T, url string, mayBeUnknown bool) {
 	l.db.Close()
 	there := present(t, url)
 
-	var lost, doubled, falselyCommitted, ghosts, unknown, failed, dropped int
+	var lost, doubled, falselyCommitted, ghosts, unknown, failed int
 	for id, r := range l.rows {
 		n := there[id]
 		delete(there, id)
@@ -224,9 +225,10 @@ func (l *ledger) finish(t *testing.T, url string, mayBeUnknown bool) {
 		len(l.rows), failed, l.counts[perdure.Committed], l.counts[perdure.Aborted], l.counts[perdure.Undecided], p99.Round(time.Microsecond))
 	t.Logf("lost %d, doubled %d, falsely committed %d, falsely aborted %d, unknown %d; dropped by the failover after it was acknowledged %d",
 		lost, doubled, falselyCommitted, ghosts, unknown, dropped)
-	if p99 > 2*time.Second {
+	if *size == "full" && p99 > 2*time.Second { // of a handful p99 is the slowest, and the machine may be busy
 		t.Errorf("p99 of the resolutions is %v, want at most 2s", p99)
 	}
+	return dropped
 }
 
 func present(t *testing.T, url string) map[int64]int {
