@@ -87,6 +87,9 @@ func (d Definition) Freeze(run string, params any) (Plan, error) {
 func ignoreFault(place, string, ...any) {}
 
 func (d Definition) freezeParams(params any) (json.RawMessage, error) {
+	if raw, ok := params.(json.RawMessage); ok && len(raw) == 0 {
+		params = nil
+	}
 	if params == nil && len(d.Params) == 0 {
 		return nil, nil
 	}
