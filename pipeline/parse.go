@@ -106,6 +106,9 @@ func (d *decoder) readable() bool {
 		case r == utf8.RuneError && size == 1:
 			d.add(line, column, place{}, sprintf("byte 0x%02x is not UTF-8", d.src[i]))
 			return false
+		case r == '\u0085' || r == '\u2028' || r == '\u2029' || r == '\r' && !bytes.HasPrefix(d.src[i:], []byte("\r\n")):
+			d.add(line, column, place{}, sprintf("%U, which ends a line for some readers and not for others", r))
+			return false
 		case r < ' ' && r != '\n' && r != '\r' && r != '\t' || r == 0x7F:
 			d.add(line, column, place{}, sprintf("control character %U", r))
 			return false
