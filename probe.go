@@ -21,6 +21,7 @@ type ProbeSnapshot struct {
 	At       time.Time // of the last answer, or of the end of the wait for it; zero if there was none
 	Failed   bool
 	Error    string // what may be shown of the last answer: its category and SQLSTATE
+	Misses   uint64 // probes that failed since the last one that did not
 }
 
 // SetProbe attaches the probe by which the Manager decides whether its
@@ -69,6 +70,9 @@ func (r *prober) try(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err != nil {
+		last.Misses = r.last.Misses + 1
+	}
 	r.last = last
 	switch {
 	case err == nil:

@@ -193,6 +193,14 @@ func TestRetryAtMovesOnWhileTheProbeFails(t *testing.T) {
 		if !p.Attached || !p.Failed || p.Error == "" || time.Since(p.At) > time.Second {
 			t.Errorf("Snapshot().Probe = %+v, want a failure less than a second ago", p)
 		}
+		if p.Misses < 20 { // in 14 s, one each half second at most
+			t.Errorf("Snapshot().Probe.Misses = %d, want at least 20", p.Misses)
+		}
+		s.down.Store(false)
+		sleep(t.Context(), time.Second)
+		if p = t.m.Snapshot().Probe; p.Failed || p.Misses != 0 {
+			t.Errorf("Snapshot().Probe = %+v, want no misses after a good answer", p)
+		}
 	})
 }
 

@@ -37,7 +37,7 @@ func Rules() []Rule {
 		{Dir: "redact", Project: []string{"pgerr"}},
 		{Dir: "health"},
 		{Dir: "audit", Project: []string{"redact"}, Extern: []string{"golang.org/x/mod/sumdb"}},
-		{Dir: "component", Project: []string{".", "health"}},
+		{Dir: "component", Project: []string{".", "health"}, Extern: []string{"github.com/google/jsonschema-go"}},
 		{Dir: "pipeline", Project: []string{".", "backoff", "component", "pgerr", "redact"}, Extern: []string{"github.com/expr-lang/expr", "go.yaml.in/yaml"}},
 		{Dir: "builtin", Project: []string{".", "component", "pgerr", "pipeline", "perdurepgx", "redact"}, Extern: []string{pgx}},
 		{Dir: "perduretest", Project: []string{"."}},

@@ -1,5 +1,5 @@
 // Package console puts behind one listener what can be seen of Managers:
-// metrics, probes, the API and its few changes.
+// metrics, probes, the dashboard with its events, the API and its few changes.
 package console
 
 import (
@@ -16,6 +16,8 @@ import (
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/breaker"
 	"github.com/perdure/perdure/cmd/perdure/internal/admin"
+	"github.com/perdure/perdure/cmd/perdure/internal/dashboard"
+	"github.com/perdure/perdure/cmd/perdure/internal/observe"
 	"github.com/perdure/perdure/health"
 	"github.com/perdure/perdure/perdureprom"
 	"github.com/perdure/perdure/redact"
@@ -40,6 +42,7 @@ type Config struct {
 type Console struct {
 	registry *prometheus.Registry
 	health   *health.Health
+	observer *observe.Observer
 	server   *admin.Server
 }
 
@@ -64,6 +67,13 @@ func New(ctx context.Context, cfg Config) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.observer, err = observe.New(sources(cfg.Managers)); err != nil {
+		return nil, err
+	}
+	page, err := dashboard.New(c.observer, dashboard.Options{Version: cfg.Version})
+	if err != nil {
+		return nil, err
+	}
 	a := cfg.Admin
 	a.Managers, a.Metrics = cfg.Managers, c.registry
 	a.Routes = append(a.Routes,
@@ -71,6 +81,11 @@ func New(ctx context.Context, cfg Config) (*Console, error) {
 		admin.Route{Pattern: "GET /readyz", Handler: c.health.Ready(), Open: true},
 		admin.Route{Pattern: "GET /startupz", Handler: c.health.Startup(), Open: true},
 		admin.Route{Pattern: "GET /healthz", Handler: c.health.Report()},
+		admin.Route{Pattern: "GET /{$}", Handler: page},
+		admin.Route{Pattern: "GET /runs", Handler: page},
+		admin.Route{Pattern: "GET /fragment", Handler: page},
+		admin.Route{Pattern: "GET /assets/{name}", Handler: page},
+		admin.Route{Pattern: "GET /events", Handler: page, Stream: true},
 	)
 	c.server, err = admin.New(a)
 	return c, err
@@ -87,7 +102,18 @@ func (c *Console) Register(all ...prometheus.Collector) error {
 
 // Pool adds the pool of a Manager's database.
 func Pool[S perdureprom.PoolStat](c *Console, m *perdure.Manager, stat func() S) error {
-	return c.Register(perdureprom.NewPool(m.Name(), stat))
+	return errors.Join(
+		c.Register(perdureprom.NewPool(m.Name(), stat)),
+		c.observer.SetPool(m.Name(), observe.PoolOf(stat)),
+	)
+}
+
+// sources are the Managers as package observe wants them; their pools come later.
+func sources(managers []*perdure.Manager) (cfg observe.Config) {
+	for _, m := range managers {
+		cfg.Sources = append(cfg.Sources, observe.Source{Manager: m})
+	}
+	return cfg
 }
 
 // Drain makes the process not ready.
@@ -96,7 +122,12 @@ func (c *Console) Drain() { c.health.SetDraining(true) }
 // Run serves ln until ctx ends, then ends what runs. It returns nil on a clean
 // stop.
 func (c *Console) Run(ctx context.Context, ln net.Listener) error {
+	observing, end := context.WithCancel(context.WithoutCancel(ctx))
+	observed := make(chan error, 1)
+	go func() { observed <- c.observer.Run(observing) }()
 	err := c.server.Run(ctx, ln)
+	end()
+	err = errors.Join(err, <-observed)
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	return errors.Join(err, c.health.Close(late))
