@@ -117,14 +117,17 @@ func (e Env) reveal(ctx context.Context, p *Plan, name string) (string, error) {
 	return secret.Reveal(), nil
 }
 
+// ErrNoArtifacts says that the process keeps no artifacts.
+var ErrNoArtifacts = errors.New("there is no artifact directory here")
+
 // Artifacts returns the directory for files of the task that ctx belongs to,
 // and makes it: run/step, or run/step/item in a step with items, in the
 // Env's. It is the same whenever the task is run again on the same machine, with what an earlier
-// try left in it.
+// try left in it. Without an Env.Artifacts, and outside a step, the error is [ErrNoArtifacts].
 func Artifacts(ctx context.Context) (string, error) {
 	s, ok := scopeOf(ctx)
 	if !ok || s.artifacts == "" {
-		return "", errors.New("there is no artifact directory here")
+		return "", ErrNoArtifacts
 	}
 	dir := filepath.Join(s.artifacts, dirName(s.run), dirName(s.step), dirName(s.item))
 	return dir, os.MkdirAll(dir, 0o750)

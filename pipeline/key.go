@@ -56,3 +56,9 @@ func Progress(ctx context.Context, done, total int) {
 		s.progress(done, total)
 	}
 }
+
+// StepName returns the name of the step that ctx belongs to, or "".
+func StepName(ctx context.Context) string {
+	s, _ := scopeOf(ctx)
+	return s.step
+}
