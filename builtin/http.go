@@ -85,10 +85,14 @@ func (c *caller) call(ctx context.Context, in httpInput) (httpOutput, error) {
 	in.Method = strings.ToUpper(in.Method)
 	o := op(ctx, "http.call")
 	o.Idempotent = in.Idempotent || in.Method == http.MethodGet || in.Method == http.MethodHead || in.Method == http.MethodOptions
-	return perdure.Get(ctx, c.m, o, func(ctx context.Context) (httpOutput, error) { return c.attempt(ctx, in) })
+	return perdure.Get(ctx, c.m, o, func(ctx context.Context) (httpOutput, error) { return c.attempt(ctx, in, o.Idempotent) })
 }
 
-func (c *caller) attempt(ctx context.Context, in httpInput) (httpOutput, error) {
+// maxInside is the longest Retry-After that is waited for within the step. A
+// longer one ends it, and the engine waits, holding nothing.
+const maxInside = 30 * time.Second
+
+func (c *caller) attempt(ctx context.Context, in httpInput, idempotent bool) (httpOutput, error) {
 	body, kind := requestBody(in.Body)
 	r, err := http.NewRequestWithContext(ctx, in.Method, in.URL, bytes.NewReader(body))
 	if err != nil {
@@ -117,7 +121,11 @@ func (c *caller) attempt(ctx context.Context, in httpInput) (httpOutput, error) 
 	case err != nil:
 		return httpOutput{}, perdure.Transient(failed)
 	case repeatable(res.StatusCode):
-		if after, ok := retryAfter(res.Header.Get("Retry-After"), time.Now()); ok {
+		after, ok := retryAfter(res.Header.Get("Retry-After"), time.Now())
+		if ok && idempotent && after > maxInside {
+			return httpOutput{}, pipeline.RetryAt(failed, time.Now().Add(after))
+		}
+		if ok {
 			return httpOutput{}, perdure.RetryAfter(failed, after)
 		}
 		return httpOutput{}, perdure.Transient(failed)

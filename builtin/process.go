@@ -77,23 +77,20 @@ func (p *process) run(ctx context.Context, in processInput) (json.RawMessage, er
 
 func (p *process) attempt(ctx context.Context, in processInput) (json.RawMessage, error) {
 	cmd := exec.CommandContext(ctx, in.Command[0], in.Command[1:]...) //nolint:gosec // the pipeline names its commands
-	own(cmd)
-	cmd.WaitDelay = termGrace
 	cmd.Dir = in.Dir
 	env, err := p.environment(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	cmd.Env = env
-	if cmd.Stdin = bytes.NewReader(in.Input); len(in.Input) == 0 {
-		cmd.Stdin = strings.NewReader("{}")
+	input := []byte(in.Input)
+	if len(input) == 0 {
+		input = []byte("{}")
 	}
 	out := &bounded{most: pipeline.MaxOutput}
 	told := &stderr{log: p.cfg.Log.With("step", pipeline.StepName(ctx)), hide: p.cfg.DatabaseURL.Reveal()}
-	cmd.Stdout, cmd.Stderr = out, told
-	err = cmd.Run()
+	err = runGroup(cmd, input, out, told)
 	told.flush()
-	endGroup(cmd)
 	if err != nil {
 		return nil, p.failure(ctx, in, told, err)
 	}
