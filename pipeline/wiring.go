@@ -90,25 +90,33 @@ func (d Definition) wireTexts(raw json.RawMessage, at place, fault faultFunc, ta
 
 // known reports whether there is what a reference names.
 func (d Definition) known(root, name string, at place, text string, fault faultFunc) bool {
+	what := ""
 	var names []string
 	switch root {
 	case rootParams:
+		if _, ok := d.param(name); ok {
+			return true
+		}
+		what = "parameter"
 		for _, p := range d.Params {
 			names = append(names, p.Name)
 		}
 	case rootSecrets:
+		if slices.ContainsFunc(d.Secrets, func(s Secret) bool { return s.Name == name }) {
+			return true
+		}
+		what = "secret"
 		for _, s := range d.Secrets {
 			names = append(names, s.Name)
 		}
 	case rootSteps:
-		names = d.stepNames()
+		if slices.ContainsFunc(d.Steps, func(s Step) bool { return s.Name == name }) {
+			return true
+		}
+		what, names = "step", d.stepNames()
 	default:
 		return true
 	}
-	if slices.Contains(names, name) {
-		return true
-	}
-	what := map[string]string{rootParams: "parameter", rootSecrets: "secret", rootSteps: "step"}[root]
 	fault(at, "%s: there is no %s %q%s", text, what, short(name), didYouMean(name, names))
 	return false
 }
