@@ -55,5 +55,6 @@ func (db *DB) acquire(ctx context.Context, op *perdure.Op) (*pgxpool.Conn, *wire
 	}
 	w.op.Store(&op.Name)
 	w.lastErr, w.txErr = nil, nil
+	w.unreplicated.Store(false)
 	return conn, w, perdure.Judgement{}, nil
 }

@@ -64,6 +64,7 @@ type batch struct {
 	inner  pgx.BatchResults // nil until sent
 	conn   *pgxpool.Conn
 	w      *wire
+	end    func()   // of the context of inner
 	first  pgx.Rows // the first result, begun; nil once handed out
 	row    bool     // first has a row, which has been asked for
 	closed bool
@@ -89,15 +90,17 @@ func (s *batch) send(all bool) error {
 		if err != nil {
 			return j, err
 		}
+		own, keep, end := outliving(s.ctx, ctx)
 		kept := false
 		defer func() {
 			if !kept {
+				end()
 				conn.Release()
 			}
 		}()
 		// Some modes of pgx write a batch past the frontend: only the socket's bytes tell.
 		before := w.raw.Load()
-		results := conn.SendBatch(ctx, copyOf(s.b))
+		results := conn.SendBatch(own, copyOf(s.b))
 		if all {
 			err = results.Close()
 		} else if s.first, err = results.Query(); err == nil {
@@ -111,7 +114,13 @@ func (s *batch) send(all bool) error {
 			_ = results.Close()
 			return s.db.judge(ctx, conn.Conn(), w, unsent, s.plain, err)
 		}
-		s.inner, s.conn, s.w, kept = results, conn, w, true
+		if all {
+			if j, err := w.done(); err != nil {
+				return j, err
+			}
+		}
+		keep()
+		s.inner, s.conn, s.w, s.end, kept = results, conn, w, end, true
 		return perdure.Judgement{}, nil
 	})
 	return s.err
@@ -166,6 +175,7 @@ func (s *batch) Close() error {
 		return s.err
 	}
 	defer s.conn.Release()
+	defer s.end()
 	for s.err == nil && s.next < len(s.b.QueuedQueries) && (s.first != nil || s.hasFunctions()) {
 		if fn := s.b.QueuedQueries[s.next].Fn; fn != nil {
 			s.err = fn(s)
@@ -174,8 +184,12 @@ func (s *batch) Close() error {
 		}
 	}
 	s.closed = true
-	if err := s.inner.Close(); s.err == nil && err != nil {
-		s.err = s.w.explain(err)
+	err := s.inner.Close()
+	if err == nil {
+		_, err = s.w.done()
+	}
+	if s.err == nil && err != nil {
+		s.err = withCause(s.ctx, s.w.explain(err))
 	}
 	return s.err
 }

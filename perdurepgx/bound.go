@@ -20,7 +20,7 @@ func (w *wire) unbound() {
 	// It came too late to matter, and must not end the next wait.
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_ = w.socket.SetReadDeadline(time.Time{})
+	_ = w.socket.SetDeadline(time.Time{})
 }
 
 // expire ends the wait of w's connection if its bound is past.
@@ -32,7 +32,8 @@ func (w *wire) expire(now time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.limit.CompareAndSwap(limit, expired) {
-		_ = w.socket.SetReadDeadline(time.Now())
+		// Writing too: a long result of a Once may fill the socket of a server that is frozen.
+		_ = w.socket.SetDeadline(time.Now())
 	}
 }
 

@@ -3,7 +3,9 @@ package perdurepgx
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -58,7 +60,6 @@ func (a *attempt) begun(known *facts, rows [][]string) error {
 		a.doubt.inc = known.inc
 		return a.once.begun(&a.doubt, rows)
 	case a.method == Marker:
-		a.doubt.backend = known.backend
 		if len(rows) == 1 && len(rows[0]) == 2 {
 			a.doubt.backend = backend{pid: rows[0][0], began: rows[0][1], inTx: true}
 		}
@@ -76,23 +77,28 @@ func (a *attempt) begun(known *facts, rows [][]string) error {
 }
 
 // commitSQL is the COMMIT of the attempt, with the marker before it. If the
-// marker fails, the server skips the COMMIT.
-func (a *attempt) commitSQL() string {
+// marker fails, the server skips the COMMIT. A forced marker is written even if
+// the transaction has no xid.
+func (a *attempt) commitSQL(forced bool) string {
 	commit := a.opts.CommitQuery
 	if commit == "" {
 		commit = "commit"
 	}
-	if a.once == nil && a.method == Marker && !a.readOnly() {
+	switch {
+	case a.once != nil || a.method != Marker || a.readOnly():
+		return commit
+	case forced:
+		return "select perdure.mark('" + a.doubt.id.String() + "', true); " + commit
+	default:
 		return "select perdure.mark('" + a.doubt.id.String() + "'); " + commit
 	}
-	return commit
 }
 
 // commit sends COMMIT, once, and judges what came of it.
 func (a *attempt) commit(ctx context.Context) (perdure.Judgement, error) {
 	tx := a.h.Tx
-	if a.h.notifies && a.once == nil && a.method == Marker && !a.readOnly() {
-		tx = open(ctx, a.conn.Conn(), "select perdure.mark('"+a.doubt.id.String()+"', true); commit")
+	if a.h.notifies {
+		tx = open(ctx, a.conn.Conn(), a.commitSQL(true))
 	}
 	if a.once != nil {
 		sql, err := a.once.commitSQL(a.pc, a.doubt.id)
@@ -108,7 +114,12 @@ func (a *attempt) commit(ctx context.Context) (perdure.Judgement, error) {
 	}
 	err := a.send(ctx, tx)
 	a.h.done = true
-	if err == nil {
+	switch {
+	case a.w.unreplicated.Swap(false):
+		// As good as no reply: the resolver waits for the standbys.
+		a.doubt.err = errUnreplicated
+		return perdure.Judgement{}, errUnreplicated
+	case err == nil:
 		return perdure.Judgement{}, nil
 	}
 	return a.answered(ctx, err)
@@ -132,15 +143,19 @@ func (a *attempt) send(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// answered judges an error from COMMIT. Four things prove that it is rolled
-// back; all else is a doubt.
+// answered judges an error from COMMIT. One thing proves that it happened, four
+// prove that it is rolled back; all else is a doubt.
 func (a *attempt) answered(ctx context.Context, err error) (perdure.Judgement, error) {
 	switch {
+	case a.w.tags.now().commits != a.tags.commits:
+		return perdure.Judgement{}, nil // the reply had arrived; what failed came after it
 	case errors.Is(err, pgx.ErrTxCommitRollback):
 		if a.w.txErr != nil {
 			err = &abortedError{err: a.w.txErr}
 		}
 		return safe(a.db.verdict(err)), err
+	case refused(a.w.lastErr) && unproven(a.w.lastErr):
+		return a.unproven(ctx, err)
 	case refused(a.w.lastErr):
 		if a.method == Marker && a.pc.TxStatus() == 'E' {
 			return a.markFailed()
@@ -160,12 +175,33 @@ func (a *attempt) answered(ctx context.Context, err error) (perdure.Judgement, e
 	return perdure.Judgement{}, err
 }
 
+// unproven reports whether an ERROR that answered COMMIT leaves open what became
+// of it: the connection to a foreign server was lost, whose part of the work may
+// be committed, or the server says that it does not know (40003, 08007).
+func unproven(e *pgconn.PgError) bool { return strings.HasPrefix(e.Code, "08") || e.Code == "40003" }
+
+func (a *attempt) unproven(ctx context.Context, err error) (perdure.Judgement, error) {
+	const evidence = "the server reported a connection that it lost at COMMIT: work on a foreign server may be committed, although it is rolled back here"
+	event := perdure.OutcomeEvent{Op: a.op.Name, Resolution: perdure.Undecided, Method: a.method.String(), Evidence: evidence}
+	if a.once != nil {
+		event.Key = a.once.key
+	}
+	a.db.m.CommitOutcome(ctx, event)
+	return perdure.Judgement{
+		Verdict: a.db.verdict(a.w.lastErr), Repeat: perdure.RepeatNever, Reason: perdure.ReasonOutcomeUnknown,
+		Hint: "look whether the work is there, also on the foreign servers",
+	}, &outcomeError{evidence: evidence, err: err}
+}
+
 // markFailed judges a marker that was refused, and with it the transaction.
 // Under Auto the next attempt asks again whether the table can be used.
 func (a *attempt) markFailed() (perdure.Judgement, error) {
 	err := error(a.w.lastErr)
 	v := a.db.verdict(err)
 	j := safe(v)
+	if a.once != nil {
+		err = fmt.Errorf("result of %s: %w", a.once.key, err)
+	}
 	if isMissing(err) {
 		a.db.relearn()
 		j.Hint = hintMigrate

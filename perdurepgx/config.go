@@ -61,8 +61,9 @@ type Config struct {
 	// TwinTimeout is how long a Once waits for another that holds its key,
 	// before the attempt fails with 55P03 and is repeated. Zero means 30s.
 	TwinTimeout time.Duration
-	// Retention is how long the rows of Marker are kept. A doubt that is older
-	// is unknown. Zero means 24h; less than 1h is refused.
+	// Retention is how long the rows of Marker are kept, for people to look at.
+	// Zero means 24h; less than 1h is refused. A doubt that is older than half
+	// an hour is unknown: another program may keep the rows for only an hour.
 	Retention time.Duration
 	// Standbys says that the pool is meant to read from standbys: a server in
 	// recovery then counts as up. False means that writes are wanted.

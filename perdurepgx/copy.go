@@ -41,7 +41,10 @@ func (db *DB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []stri
 		defer conn.Release()
 		before := w.app.Load()
 		if n, err = conn.Conn().CopyFrom(ctx, table, columns, watched); err == nil {
-			return perdure.Judgement{}, nil
+			if j, err = w.done(); err != nil && !canRewind {
+				j.Repeat, j.Hint = perdure.RepeatNever, hintConsumed
+			}
+			return j, err
 		}
 		if own := src.Err(); own != nil {
 			return never(""), err // the source's own fault, which pgx reports as an answer of the server
@@ -49,12 +52,14 @@ func (db *DB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []stri
 		j, err = db.judge(ctx, conn.Conn(), w, w.app.Load() == before, true, err)
 		if watched.touched && !canRewind {
 			j.Repeat = perdure.RepeatNever
-			j.Hint = "the rows of the source are consumed: give it a Rewind method"
+			j.Hint = hintConsumed
 		}
 		return j, err
 	})
 	return n, err
 }
+
+const hintConsumed = "the rows of the source are consumed: give it a Rewind method"
 
 // watchedSource notes whether anything was taken from a source.
 type watchedSource struct {

@@ -29,10 +29,19 @@ func (db *DB) dialOwn(ctx context.Context, limit time.Duration) (*pgconn.PgConn,
 		}
 		return dial(ctx, network, addr)
 	}
+	w := &wire{}
+	notice := c.OnNotice
+	c.OnNotice = func(pc *pgconn.PgConn, n *pgconn.Notice) {
+		w.sawNotice(n)
+		if notice != nil {
+			notice(pc, n)
+		}
+	}
 	pc, err := pgconn.ConnectConfig(ctx, &c.Config)
 	if err != nil {
 		return nil, err
 	}
+	pc.CustomData()[wireKey] = w
 	up.Store(true)
 	return pc, nil
 }

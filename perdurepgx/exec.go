@@ -30,7 +30,7 @@ func (db *DB) Exec(ctx context.Context, sql string, args ...any) (pgconn.Command
 		before := w.app.Load()
 		tag, err = conn.Exec(ctx, sql, args...)
 		if err == nil {
-			return perdure.Judgement{}, nil
+			return w.done()
 		}
 		return db.judge(ctx, conn.Conn(), w, w.app.Load() == before, plain, err)
 	})

@@ -11,17 +11,32 @@ import (
 
 var (
 	errCommitInside = errors.New("perdurepgx: the transaction is committed when its function returns nil: do not call Commit")
+	errEndedInside  = errors.New("perdurepgx: the function ended the transaction with a statement of its own")
+	errMadeWritable = errors.New("perdurepgx: the function made its READ ONLY transaction writable")
 	errNested       = errors.New("perdurepgx: a transaction is open already: use tx.Begin for a savepoint")
 )
 
 // handle is the pgx.Tx that a function gets. Its own Commit is refused; all
 // else is pgx's, until the transaction has ended.
 type handle struct {
-	pgx.Tx
+	watchedTx
 
 	done     bool // ended by perdure: the connection may be another's by now
 	rolled   bool // the function rolled back by itself
 	notifies bool // a statement may NOTIFY: the commit needs a marker even without an xid
+}
+
+func newHandle(tx pgx.Tx) *handle {
+	h := &handle{}
+	h.watchedTx = watchedTx{Tx: tx, h: h}
+	return h
+}
+
+// watchedTx is a transaction, or a savepoint in it, whose statements are looked at.
+type watchedTx struct {
+	pgx.Tx
+
+	h *handle
 }
 
 // open returns pgx's own Tx for a transaction that has been begun on conn, and
@@ -34,10 +49,17 @@ func open(ctx context.Context, conn *pgx.Conn, commitSQL string) pgx.Tx {
 	return conn.SendBatch(ctx, b).Tx()
 }
 
-func (h *handle) saw(sql string) {
+// saw looks at a statement before it is sent. One that would end the
+// transaction is refused here, where nothing has happened yet: if its reply
+// were lost, nobody could tell.
+func (h *handle) saw(sql string) error {
+	if endsInside(sql) {
+		return errEndedInside
+	}
 	if !h.notifies && mayNotify(sql) {
 		h.notifies = true
 	}
+	return nil
 }
 
 // mayNotify reports whether sql holds the word notify, in any case.
@@ -54,14 +76,6 @@ func mayNotify(sql string) bool {
 	}
 }
 
-func (h *handle) Begin(ctx context.Context) (pgx.Tx, error) {
-	if h.done {
-		return nil, pgx.ErrTxClosed
-	}
-	h.notifies = true // what runs under the savepoint is not seen
-	return h.Tx.Begin(ctx)
-}
-
 func (h *handle) Commit(context.Context) error { return errCommitInside }
 
 func (h *handle) Rollback(ctx context.Context) error {
@@ -72,51 +86,72 @@ func (h *handle) Rollback(ctx context.Context) error {
 	return h.Tx.Rollback(ctx)
 }
 
-func (h *handle) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
-	if h.done {
-		return 0, pgx.ErrTxClosed
+func (w *watchedTx) Begin(ctx context.Context) (pgx.Tx, error) {
+	if w.h.done {
+		return nil, pgx.ErrTxClosed
 	}
-	return h.Tx.CopyFrom(ctx, table, columns, src)
+	tx, err := w.Tx.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &watchedTx{Tx: tx, h: w.h}, nil
 }
 
-func (h *handle) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	if h.done {
+func (w *watchedTx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
+	if w.h.done {
+		return 0, pgx.ErrTxClosed
+	}
+	return w.Tx.CopyFrom(ctx, table, columns, src)
+}
+
+func (w *watchedTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if w.h.done {
 		return pgx.FailedBatchResults(b, pgx.ErrTxClosed)
 	}
 	for _, q := range b.QueuedQueries {
-		h.saw(q.SQL)
+		if err := w.h.saw(q.SQL); err != nil {
+			return pgx.FailedBatchResults(b, err)
+		}
 	}
-	return h.Tx.SendBatch(ctx, b)
+	return w.Tx.SendBatch(ctx, b)
 }
 
-func (h *handle) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
-	if h.done {
+func (w *watchedTx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
+	if w.h.done {
 		return nil, pgx.ErrTxClosed
 	}
-	h.saw(sql)
-	return h.Tx.Prepare(ctx, name, sql)
+	if err := w.h.saw(sql); err != nil {
+		return nil, err
+	}
+	return w.Tx.Prepare(ctx, name, sql)
 }
 
-func (h *handle) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	if h.done {
+func (w *watchedTx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if w.h.done {
 		return pgconn.CommandTag{}, pgx.ErrTxClosed
 	}
-	h.saw(sql)
-	return h.Tx.Exec(ctx, sql, args...)
+	if err := w.h.saw(sql); err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	return w.Tx.Exec(ctx, sql, args...)
 }
 
-func (h *handle) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if h.done {
+func (w *watchedTx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
+	if w.h.done {
 		return failedRows{err: pgx.ErrTxClosed}, pgx.ErrTxClosed
 	}
-	h.saw(sql)
-	return h.Tx.Query(ctx, sql, args...)
+	if err := w.h.saw(sql); err != nil {
+		return failedRows{err: err}, err
+	}
+	return w.Tx.Query(ctx, sql, args...)
 }
 
-func (h *handle) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	if h.done {
+func (w *watchedTx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	if w.h.done {
 		return failedRows{err: pgx.ErrTxClosed}
 	}
-	h.saw(sql)
-	return h.Tx.QueryRow(ctx, sql, args...)
+	if err := w.h.saw(sql); err != nil {
+		return failedRows{err: err}
+	}
+	return w.Tx.QueryRow(ctx, sql, args...)
 }

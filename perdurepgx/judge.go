@@ -70,7 +70,10 @@ func lostVerdict() pgerr.Verdict {
 func (db *DB) lost(ctx context.Context, w *wire, err error) (pgerr.Verdict, error) {
 	err = withCause(ctx, w.explain(err))
 	v := db.verdict(err)
-	if v.Category == pgerr.CategoryUnknown && errors.Is(err, pgconn.ErrConnClosed) {
+	switch {
+	case errors.Is(err, errUnreplicated):
+		v = unreplicatedVerdict()
+	case v.Category == pgerr.CategoryUnknown && errors.Is(err, pgconn.ErrConnClosed):
 		v = lostVerdict()
 	}
 	return v, err

@@ -66,7 +66,7 @@ func incarnationOf(row []string) incarnation {
 }
 
 // markerSQL asks the catalogue, since a name in a schema that may not be used is an error.
-const markerSQL = "(select count(*) = 3 from pg_proc p join pg_namespace n on n.oid = p.pronamespace " +
+const markerSQL = "(select count(distinct p.proname) = 3 from pg_proc p join pg_namespace n on n.oid = p.pronamespace " +
 	"where n.nspname = 'perdure' and p.proname in ('mark', 'resolve', 'begin_once') " +
 	"and has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute'))"
 

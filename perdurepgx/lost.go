@@ -4,12 +4,35 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/pgerr"
 )
 
 // errNoCancel keeps the driver from sending a CancelRequest for a pending
 // COMMIT: under synchronous replication it would end the wait, and the rows
 // would be seen before they are replicated.
 var errNoCancel = errors.New("no cancel request while a commit is pending")
+
+// errUnreplicated is the error of a commit that is done on the primary and was
+// not acknowledged by the synchronous standbys: a failover could drop it.
+var errUnreplicated = errors.New("committed, but the wait for the synchronous standbys was cancelled")
+
+// unreplicatedVerdict is errUnreplicated's. It says nothing about the database:
+// a person, or the end of a context, has cancelled the wait.
+func unreplicatedVerdict() pgerr.Verdict {
+	v := lostVerdict()
+	v.Trips = pgerr.ScopeNone
+	return v
+}
+
+// done judges a statement that the server has answered with success.
+func (w *wire) done() (perdure.Judgement, error) {
+	if w.unreplicated.Swap(false) {
+		return perdure.Judgement{Verdict: unreplicatedVerdict()}, errUnreplicated
+	}
+	return perdure.Judgement{}, nil
+}
 
 // lostError is the error of a connection that broke, with what the driver does
 // not tell: how reading ended, and the server's parting word.

@@ -3,12 +3,17 @@ package perdurepgx
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/perdure/perdure"
 )
+
+// markerWait is for how many milliseconds one transaction of the resolver waits
+// for attempts that are still open, shared among them.
+const markerWait = 20
 
 // askMarkers asks for all markers in one transaction. Each question inserts
 // the row of its attempt: if that works, the attempt never can commit; if the
@@ -20,7 +25,9 @@ func (r *resolver) askMarkers(ctx context.Context, pc *pgconn.PgConn, batch []*q
 		return nil
 	}
 	var b strings.Builder
-	b.WriteString("begin isolation level read committed read write; set local lock_timeout = '20ms'; ")
+	b.WriteString("begin isolation level read committed read write; set local lock_timeout = ")
+	b.WriteString(strconv.Itoa(max(markerWait/len(batch), 1)))
+	b.WriteString("; ")
 	b.WriteString("set local statement_timeout = 0; ")
 	if level := r.db.syncLevel.Load(); level != nil {
 		b.WriteString("set local synchronous_commit = ")
@@ -48,6 +55,9 @@ func (r *resolver) askMarkers(ctx context.Context, pc *pgconn.PgConn, batch []*q
 	if tag != "COMMIT" {
 		return errors.New("the resolver's own transaction was rolled back")
 	}
+	if wireOf(pc).unreplicated.Swap(false) {
+		return errUnreplicated
+	}
 	for _, row := range rows {
 		q := byID[row[0]]
 		if q == nil {
@@ -57,6 +67,10 @@ func (r *resolver) askMarkers(ctx context.Context, pc *pgconn.PgConn, batch []*q
 		case "committed":
 			q.answer(answer{resolution: perdure.Committed, evidence: "its marker is there"})
 		case "aborted":
+			if q.tooOld() {
+				q.answer(tooOldAnswer())
+				continue
+			}
 			if err := evict(ctx, pc, q.doubt.backend); err != nil {
 				return err
 			}

@@ -95,3 +95,20 @@ func FuzzName(f *testing.F) {
 		mayNotify(sql)
 	})
 }
+
+func TestStatementsThatEndATransaction(t *testing.T) {
+	t.Parallel()
+	for sql, want := range map[string]bool{
+		"commit": true, " /* x */ COMMIT AND CHAIN": true, "end": true, "abort": true, "rollback": true,
+		"rollback work and chain": true, "prepare transaction 'x'": true, "select 1; commit": true,
+		"select 1;; -- x\n rollback transaction": true,
+		"":                                       false, "select 'commit'": false, "rollback to a": false, "ROLLBACK TRANSACTION TO SAVEPOINT a": false,
+		"prepare x as select 1": false, "commit prepared 'x'": false, "select 1; rollback to a": false,
+		"create function f() returns int begin atomic select 1; end": false, "select 1; select ';commit'": false,
+		"do $$ begin commit; end $$": false, "release savepoint commit": false,
+	} {
+		if got := endsInside(sql); got != want {
+			t.Errorf("endsInside(%q) = %t, want %t", sql, got, want)
+		}
+	}
+}

@@ -26,8 +26,9 @@ const maxKeyLen = 1024
 //
 // Apart from that Once is [DB.InTx]: it repeats, commits and resolves in the
 // same way. It needs the table that [DB.Migrate] creates, also under Token.
-// Keys have 1 to 1,024 bytes and are kept until [DB.Forget]. Inside a
-// transaction, and so inside another Once, it is an error.
+// Keys have 1 to 1,024 bytes and are kept until [DB.Forget]. A result is kept as
+// jsonb, which cannot hold a zero character in a string (22P05, at COMMIT) and
+// makes 0 of -0. Inside a transaction, and so inside another Once, it is an error.
 func Once[T any](ctx context.Context, db *DB, op perdure.Op, key string, fn func(ctx context.Context, tx pgx.Tx) (T, error)) (T, error) {
 	var out T
 	if err := checkKey(key); err != nil {
@@ -57,10 +58,9 @@ func Once[T any](ctx context.Context, db *DB, op perdure.Op, key string, fn func
 		return out, nil
 	}
 	var remembered T
-	if len(last.result) > 0 {
-		if err := json.Unmarshal(last.result, &remembered); err != nil {
-			return remembered, fmt.Errorf("remembered result of %s: %w", key, err)
-		}
+	if err := json.Unmarshal(last.result, &remembered); err != nil {
+		var zero T
+		return zero, fmt.Errorf("remembered result of %s: %w", key, err)
 	}
 	return remembered, nil
 }
@@ -113,31 +113,61 @@ func (db *DB) onceTx(ctx context.Context, op perdure.Op, key string,
 	return err
 }
 
-// beginSQL takes the key.
+// errCutInTwo is the error of a key without a result, which is kept with COMMIT.
+var errCutInTwo = errors.New("perdurepgx: the work of this key ended its transaction with a COMMIT of its own: " +
+	"some of it may be missing; look, and forget the key to do it again")
+
+// beginSQL takes the key. The wait for a twin has a limit of its own: the
+// statement_timeout of the role or session is for the function's statements.
 func (o *once) beginSQL(pc *pgconn.PgConn, id uuid, wait time.Duration) (string, error) {
 	key, err := pc.EscapeString(o.key)
 	if err != nil {
 		return "", err
 	}
-	return "select run, xid, result from perdure.begin_once('" + key + "', '" + id.String() + "', " +
-		strconv.FormatInt(max(wait.Milliseconds(), 1), 10) + ")", nil
+	return "select set_config('perdure.statement_timeout', current_setting('statement_timeout'), true), set_config('statement_timeout', '0', true); " +
+		"select run, xid, result from perdure.begin_once('" + key + "', '" + id.String() + "', " +
+		strconv.FormatInt(max(wait.Milliseconds(), 1), 10) + "); " +
+		"select set_config('statement_timeout', current_setting('perdure.statement_timeout'), true)", nil
 }
 
 // begun reads whether the key was free.
 func (o *once) begun(d *doubt, rows [][]string) error {
-	if len(rows) != 1 || len(rows[0]) != 3 {
+	if len(rows) != 3 || len(rows[1]) != 3 {
 		return errors.New("perdurepgx: the server did not answer whether the key is free")
 	}
-	xid, err := strconv.ParseUint(rows[0][1], 10, 64)
+	row := rows[1]
+	xid, err := strconv.ParseUint(row[1], 10, 64)
 	if err != nil {
 		return err
 	}
 	d.xid = xid
-	if rows[0][0] != "t" {
+	if row[0] != "t" {
 		o.remembered = true
-		o.result = []byte(rows[0][2])
+		o.result = []byte(row[2])
+		if len(o.result) == 0 {
+			return errCutInTwo
+		}
 	}
 	return nil
+}
+
+// confirm ends the transaction of a Once whose work is done already. It commits:
+// a key that can be seen may not have reached the synchronous standbys, and this
+// COMMIT is acknowledged only after it.
+func (a *attempt) confirm(ctx context.Context) (perdure.Judgement, error) {
+	err := a.send(ctx, a.h.Tx)
+	a.h.done = true
+	if a.w.unreplicated.Swap(false) {
+		err = errUnreplicated
+	}
+	if err == nil {
+		return perdure.Judgement{}, nil
+	}
+	if a.w.committing.Load() {
+		a.w.cut()
+	}
+	v, err := a.db.lost(ctx, a.w, err)
+	return safe(v), err
 }
 
 // commitSQL keeps the result and commits.

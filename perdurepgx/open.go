@@ -43,6 +43,7 @@ type DB struct {
 	closed     <-chan struct{}
 	end        context.CancelFunc
 	background sync.WaitGroup
+	open       sync.WaitGroup // transactions, with their doubts
 }
 
 // Open makes a pool from a copy of pool, guarded by m, and attaches its probe
@@ -55,6 +56,8 @@ func Open(ctx context.Context, pool *pgxpool.Config, m *perdure.Manager, cfg Con
 	switch {
 	case pool == nil:
 		return nil, errors.New("perdurepgx: the pool's Config is nil: make one with pgxpool.ParseConfig")
+	case pool.ConnConfig == nil:
+		return nil, errors.New("perdurepgx: the pool's Config has no ConnConfig: make it with pgxpool.ParseConfig")
 	case m == nil:
 		return nil, errors.New("perdurepgx: the Manager is nil: make one with perdure.New")
 	}
@@ -71,9 +74,9 @@ func Open(ctx context.Context, pool *pgxpool.Config, m *perdure.Manager, cfg Con
 	db.resolver.db = db
 	db.life, db.end = context.WithCancel(context.WithoutCancel(ctx))
 	db.closed = db.life.Done()
-	if !db.cfg.Standbys && len(db.base.ConnConfig.Fallbacks) > 0 && db.base.ConnConfig.ValidateConnect == nil {
+	if c := db.base.ConnConfig; !db.cfg.Standbys && c.ValidateConnect == nil && manyHosts(c) {
 		// With a list of hosts to choose from, a standby is not chosen for writes.
-		db.base.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary
 	}
 	p, err := pgxpool.NewWithConfig(ctx, db.wiredConfig())
 	if err != nil {
@@ -92,6 +95,17 @@ func Open(ctx context.Context, pool *pgxpool.Config, m *perdure.Manager, cfg Con
 	defer cancel()
 	_ = db.ask(askCtx) // see the doc comment
 	return db, nil
+}
+
+// manyHosts reports whether c names more than one server. A fallback may also be
+// the same server without TLS.
+func manyHosts(c *pgx.ConnConfig) bool {
+	for _, f := range c.Fallbacks {
+		if f.Host != c.Host || f.Port != c.Port {
+			return true
+		}
+	}
+	return false
 }
 
 // wiredConfig returns the configuration of the pool with the witness in it.
@@ -169,14 +183,15 @@ func (db *DB) Pool() *pgxpool.Pool { return db.pool }
 // Manager returns the Manager that guards db.
 func (db *DB) Manager() *perdure.Manager { return db.m }
 
-// Close closes the pool, waits until its connections are back, and ends
-// everything that db runs in the background. Doubts that are open are looked
-// into before; close the Manager first to wait for them. The Manager may
-// afterwards guard another DB.
+// Close closes the pool, waits until its connections are back and until the
+// outcome of each COMMIT is known (Config.ResolveTimeout at most), and ends
+// everything that db runs in the background. Close the Manager first, so that
+// nothing new begins. The Manager may afterwards guard another DB.
 func (db *DB) Close() {
 	db.closeOnce.Do(func() {
 		db.unhook()
 		db.pool.Close()
+		db.open.Wait()
 		db.unprobe()
 		db.end()
 		db.background.Wait()

@@ -18,31 +18,34 @@ import (
 func (db *DB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	op, plain := db.statement(ctx, sql)
 	var out *rows
-	err := db.m.Guarded(ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
-		conn, w, j, err := db.acquire(ctx, &op)
+	err := db.m.Guarded(ctx, op, func(attempt context.Context, _ int) (perdure.Judgement, error) {
+		conn, w, j, err := db.acquire(attempt, &op)
 		if err != nil {
 			return j, err
 		}
+		own, keep, end := outliving(ctx, attempt)
 		done := false
 		defer func() {
 			if !done {
+				end()
 				conn.Release()
 			}
 		}()
 		before := w.app.Load()
-		r, err := conn.Query(ctx, sql, args...)
+		r, err := conn.Query(own, sql, args...)
 		if err == nil {
-			out = &rows{Rows: r, conn: conn, w: w, peeked: true}
+			out = &rows{Rows: r, ctx: ctx, end: end, conn: conn, w: w, peeked: true}
 			if out.first = r.Next(); out.first {
+				keep()
 				done = true
 				return perdure.Judgement{}, nil
 			}
 			r.Close()
 			if err = r.Err(); err == nil {
-				return perdure.Judgement{}, nil
+				return w.done()
 			}
 		}
-		return db.judge(ctx, conn.Conn(), w, w.app.Load() == before, plain, err)
+		return db.judge(attempt, conn.Conn(), w, w.app.Load() == before, plain, err)
 	})
 	if err != nil {
 		return failedRows{err: err}, err
@@ -50,28 +53,48 @@ func (db *DB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, err
 	return out, nil
 }
 
-// rows are pgx's, of which the first has been asked for already.
+// outliving returns the context of a result that is read after its attempt has
+// returned. It ends with the attempt's until keep is called, and with the
+// caller's; end gives it back.
+func outliving(caller, attempt context.Context) (ctx context.Context, keep, end func()) {
+	if caller.Done() == attempt.Done() {
+		return attempt, func() {}, func() {}
+	}
+	ctx, cancel := context.WithCancelCause(caller)
+	stop := context.AfterFunc(attempt, func() { cancel(context.Cause(attempt)) })
+	return ctx, func() { stop() }, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// rows are pgx's, of which the first has been asked for already. They live
+// only until they are read, and so hold a context, as pgx's own do.
 type rows struct {
 	pgx.Rows
 
+	ctx    context.Context //nolint:containedctx // see the doc comment
+	end    func()          // of their context
 	conn   *pgxpool.Conn
 	w      *wire
 	peeked bool
 	first  bool
+	ended  bool
+	err    error // once ended
 }
 
 func (r *rows) Next() bool {
 	if r.peeked {
 		r.peeked = false
 		if !r.first {
-			r.conn.Release()
+			r.release()
 		}
 		return r.first
 	}
 	if r.Rows.Next() {
 		return true
 	}
-	r.conn.Release()
+	r.release()
 	return false
 }
 
@@ -93,15 +116,29 @@ func (r *rows) Values() ([]any, error) {
 
 func (r *rows) Close() {
 	r.Rows.Close()
+	r.release()
+}
+
+// release gives the connection back, after what it knows was asked of it.
+func (r *rows) release() {
+	if r.ended {
+		return
+	}
+	r.err = r.Err()
+	r.ended = true
+	r.end()
 	r.conn.Release()
 }
 
 func (r *rows) Err() error {
-	err := r.Rows.Err()
-	if err != nil {
-		return r.w.explain(err)
+	if r.ended {
+		return r.err
 	}
-	return nil
+	if err := r.Rows.Err(); err != nil {
+		return withCause(r.ctx, r.w.explain(err))
+	}
+	_, err := r.w.done()
+	return err
 }
 
 // failedRows are the rows of a query that failed, and its row.
@@ -150,7 +187,7 @@ func (r *row) Scan(dest ...any) error {
 			none, err = err, nil // an answer like any other
 		}
 		if err == nil {
-			return perdure.Judgement{}, nil
+			return w.done()
 		}
 		return db.judge(ctx, conn.Conn(), w, w.app.Load() == before, plain, err)
 	})

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	resolverDial  = time.Second            // for one connection
+	resolverDial  = time.Second            // for one connection; twice as long after two that took longer
+	dialSlow      = 4 * time.Second        // at most that: TLS and a password take eight round trips
 	resolverAsk   = 400 * time.Millisecond // for one batch of questions; twice as long after two that took longer
 	resolverSlow  = 8 * time.Second        // at most that: under synchronous replication the resolver waits as others do
 	resolverRetry = 100 * time.Millisecond // after the server could not be reached
@@ -30,6 +31,7 @@ type resolver struct {
 
 	mu      sync.Mutex // guards the fields below
 	waiting []*question
+	orphans []*orphan
 	running bool
 	wake    chan struct{} // of size 1
 }
@@ -52,24 +54,13 @@ type question struct {
 // resolve asks q and waits for the answer, for Config.ResolveTimeout at most.
 func (r *resolver) resolve(ctx context.Context, q *question) answer {
 	limit := r.db.cfg.ResolveTimeout
-	if time.Since(q.doubt.sent.Round(0)) > r.db.cfg.Retention/2 {
-		return answer{resolution: perdure.Undecided, evidence: "the doubt is older than the markers are kept"}
+	if q.tooOld() {
+		return tooOldAnswer()
 	}
 	q.ready = make(chan answer, 1)
 	r.mu.Lock()
 	r.waiting = append(r.waiting, q)
-	if r.wake == nil {
-		r.wake = make(chan struct{}, 1)
-	}
-	select {
-	case r.wake <- struct{}{}:
-	default:
-	}
-	if !r.running {
-		r.running = true
-		base := context.WithoutCancel(ctx)
-		r.db.background.Go(func() { r.run(base) })
-	}
+	r.start(ctx)
 	r.mu.Unlock()
 
 	timer := time.NewTimer(limit)
@@ -89,6 +80,34 @@ func (r *resolver) resolve(ctx context.Context, q *question) answer {
 	default:
 		return unknown(limit, q.why)
 	}
+}
+
+// start makes sure that the goroutine runs, and wakes it. r.mu is held.
+func (r *resolver) start(ctx context.Context) {
+	if r.wake == nil {
+		r.wake = make(chan struct{}, 1)
+	}
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+	if !r.running {
+		r.running = true
+		base := context.WithoutCancel(ctx)
+		r.db.background.Go(func() { r.run(base) })
+	}
+}
+
+// maxAge is how old a doubt may be: the marker of an older one may be pruned,
+// by a program whose Config keeps them for the shortest time.
+const maxAge = minRetention / 2
+
+// tooOld reports whether a marker that is not there proves nothing any more.
+// The wall clock counts: a process may have been asleep with its machine.
+func (q *question) tooOld() bool { return time.Since(q.doubt.sent.Round(0)) > maxAge }
+
+func tooOldAnswer() answer {
+	return answer{resolution: perdure.Undecided, evidence: "the doubt is older than markers are sure to be kept"}
 }
 
 // answer gives q its answer; the first counts.
@@ -135,10 +154,12 @@ func (r *resolver) batch() []*question {
 func (r *resolver) run(ctx context.Context) {
 	var pc *pgconn.PgConn
 	defer func() { hangUp(ctx, pc) }()
-	poll, limit, late := firstPoll, resolverAsk, 0
+	poll := firstPoll
+	dialing := patience{limit: resolverDial, most: dialSlow}
+	asking := patience{limit: resolverAsk, most: resolverSlow}
 	for {
-		batch := r.batch()
-		if len(batch) == 0 {
+		batch, orphans := r.batch(), r.left()
+		if len(batch)+len(orphans) == 0 {
 			if !r.linger() {
 				return
 			}
@@ -146,37 +167,49 @@ func (r *resolver) run(ctx context.Context) {
 		}
 		if pc == nil {
 			var err error
-			if pc, err = r.db.dialOwn(ctx, resolverDial); err != nil {
+			if pc, err = r.db.dialOwn(ctx, dialing.limit); err != nil {
 				pc = nil
+				dialing.failed(err)
 				hinderAll(batch, err)
-				if !r.pause(resolverRetry) {
+				if len(batch) > 0 && !r.pause(resolverRetry, nil) || len(batch) == 0 && !r.pause(orphanRetry, r.wake) {
 					return
 				}
 				continue
 			}
 		}
-		err := r.ask(ctx, pc, batch, limit)
+		err := r.ask(ctx, pc, batch, orphans, asking.limit)
 		if err != nil {
-			if errors.Is(err, context.DeadlineExceeded) {
-				// A connection that leads nowhere is commoner than a server that is slow.
-				if late++; late%2 == 0 {
-					limit = min(2*limit, resolverSlow)
-				}
-			}
+			asking.failed(err)
 			hinderAll(batch, err)
 			hangUp(ctx, pc)
 			pc = nil
 		} else {
-			limit, late = resolverAsk, 0
+			asking = patience{limit: resolverAsk, most: resolverSlow}
 		}
-		if len(r.batch()) == 0 {
+		if len(r.batch())+len(r.left()) == 0 {
 			poll = firstPoll
 			continue
 		}
-		if !r.pause(poll) {
+		if !r.pause(poll, nil) {
 			return
 		}
 		poll = min(2*poll, lastPoll)
+	}
+}
+
+// patience is a limit that doubles after two waits that were too long: a
+// connection that leads nowhere is commoner than a server that is slow.
+type patience struct {
+	limit, most time.Duration
+	late        int
+}
+
+func (p *patience) failed(err error) {
+	if !errors.Is(err, context.DeadlineExceeded) {
+		return
+	}
+	if p.late++; p.late%2 == 0 {
+		p.limit = min(2*p.limit, p.most)
 	}
 }
 
@@ -208,20 +241,21 @@ func (r *resolver) linger() bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.waiting) > 0 {
+	if len(r.waiting)+len(r.orphans) > 0 {
 		return true
 	}
 	r.running = false
 	return false
 }
 
-// pause waits, or less if the database comes back. It reports false if the DB
-// is closed.
-func (r *resolver) pause(d time.Duration) bool {
+// pause waits, or less if it is woken. It reports false if the DB is closed.
+func (r *resolver) pause(d time.Duration, wake <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		return true
+	case <-wake:
 		return true
 	case <-r.db.closed:
 	}
@@ -232,7 +266,7 @@ func (r *resolver) pause(d time.Duration) bool {
 }
 
 // ask asks for all of batch. An error means that the connection is of no use.
-func (r *resolver) ask(ctx context.Context, pc *pgconn.PgConn, batch []*question, limit time.Duration) error {
+func (r *resolver) ask(ctx context.Context, pc *pgconn.PgConn, batch []*question, orphans []*orphan, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var markers, tokens []*question
@@ -246,9 +280,12 @@ func (r *resolver) ask(ctx context.Context, pc *pgconn.PgConn, batch []*question
 	errMarkers := r.askMarkers(ctx, pc, markers)
 	var errTokens error
 	if !pc.IsClosed() {
-		errTokens = r.askTokens(ctx, pc, tokens)
+		errTokens = r.askTokens(ctx, pc, tokens, limit)
 	}
 	if errMarkers == nil && errTokens == nil {
+		if err := endOrphans(ctx, pc, orphans); err != nil {
+			return err
+		}
 		for _, q := range batch {
 			if q.open() && q.doubt.xid != 0 {
 				if err := r.fence(ctx, pc, q); err != nil {

@@ -155,3 +155,42 @@ func isPlain(sql string) bool {
 		}
 	}
 }
+
+// endsInside reports whether sql would end the transaction that it runs in.
+// END is looked for only at the very beginning: it also closes the body of a
+// function in standard SQL.
+func endsInside(sql string) bool {
+	t := tokens{s: sql}
+	if word := t.next(); strings.EqualFold(word, "end") || t.ends(word) {
+		return true
+	}
+	if strings.IndexByte(sql, ';') < 0 {
+		return false
+	}
+	for word := t.next(); word != ""; {
+		first := word == ";"
+		if word = t.next(); first && t.ends(word) {
+			return true
+		}
+	}
+	return false
+}
+
+// ends reports whether a statement that begins with verb ends a transaction.
+func (t *tokens) ends(verb string) bool {
+	switch {
+	case strings.EqualFold(verb, "commit"):
+		return !strings.EqualFold(t.next(), "prepared")
+	case strings.EqualFold(verb, "abort"):
+		return true
+	case strings.EqualFold(verb, "prepare"):
+		return strings.EqualFold(t.next(), "transaction")
+	case strings.EqualFold(verb, "rollback"):
+		word := t.next()
+		if strings.EqualFold(word, "work") || strings.EqualFold(word, "transaction") {
+			word = t.next()
+		}
+		return !strings.EqualFold(word, "to") && !strings.EqualFold(word, "prepared")
+	}
+	return false
+}

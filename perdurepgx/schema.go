@@ -32,7 +32,10 @@ const hintMigrate = "create perdure's table with db.Migrate, as a role that may 
 // may call Migrate.
 func (db *DB) Migrate(ctx context.Context) error {
 	op := perdure.Op{Name: "perdure.migrate", Idempotent: true}
-	err := db.inTx(ctx, op, pgx.TxOptions{}, Token, func(ctx context.Context, tx pgx.Tx) error {
+	// Whatever the role's defaults are: after its wait for the lock it must see
+	// what the last holder did, and it writes.
+	opts := pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}
+	err := db.inTx(ctx, op, opts, Token, func(ctx context.Context, tx pgx.Tx) error {
 		return migrate(ctx, tx)
 	})
 	db.relearn()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -25,10 +26,15 @@ func checkpointSQL(version int) string {
 const sqlStateFuture = "22023" // "transaction ID is in the future"
 
 // askTokens asks for the fate of each xid, together with the identity of the
-// server that answers, in one round trip each.
-func (r *resolver) askTokens(ctx context.Context, pc *pgconn.PgConn, batch []*question) error {
+// server that answers, in one round trip each. What half of limit is not enough
+// for is left for the next time: answers count only after the last round trip.
+func (r *resolver) askTokens(ctx context.Context, pc *pgconn.PgConn, batch []*question, limit time.Duration) error {
 	committed := make([]*question, 0, len(batch))
+	began := time.Now()
 	for _, q := range batch {
+		if time.Since(began) > limit/2 {
+			break
+		}
 		v := major(pc)
 		// Two statements in one message: an error of the second leaves the rows of the first.
 		sql := "select pg_is_in_recovery(), " + incarnationSQL(v) + ", " + checkpointSQL(v) +
@@ -72,6 +78,9 @@ func (r *resolver) askTokens(ctx context.Context, pc *pgconn.PgConn, batch []*qu
 	}
 	if _, _, err := simple(ctx, pc, sql); err != nil {
 		return fmt.Errorf("committed, but not acknowledged by the standbys: %w", err)
+	}
+	if wireOf(pc).unreplicated.Swap(false) {
+		return errUnreplicated
 	}
 	for _, q := range committed {
 		q.answer(answer{

@@ -3,6 +3,7 @@ package perdurepgx
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -62,6 +63,7 @@ type attempt struct {
 	w     *wire
 	h     *handle
 	doubt doubt // what the resolver will need
+	tags  tally // of the connection, when the transaction had begun
 
 	settled func() // says that the outcome of COMMIT is known; nil before COMMIT
 }
@@ -72,6 +74,8 @@ func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.T
 		return j, err
 	}
 	a.conn, a.w, a.pc = conn, w, conn.Conn().PgConn()
+	a.db.open.Add(1) // while the connection is held, Close waits for the pool
+	defer a.db.open.Done()
 	defer func() {
 		if a.settled != nil {
 			a.settled()
@@ -87,9 +91,15 @@ func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.T
 	finished = true
 	if a.doubt.err != nil {
 		// The connection goes first: nothing is looked into while it is held.
-		w.cut()
+		if w.committing.Load() {
+			w.cut()
+		}
 		conn.Release()
 		return a.resolve(ctx)
+	}
+	if err != nil && a.pc.IsClosed() {
+		// The server may not know, and the repeat would wait for its locks.
+		a.db.resolver.adopt(ctx, a.doubt.backend)
 	}
 	conn.Release()
 	return j, err
@@ -101,8 +111,7 @@ func (a *attempt) body(ctx context.Context, fn func(ctx context.Context, tx pgx.
 		return j, err
 	}
 	if a.once != nil && a.once.remembered {
-		a.rollback(ctx)
-		return perdure.Judgement{}, nil
+		return a.confirm(ctx)
 	}
 	err := fn(a.db.m.WithTransaction(ctx), a.h)
 	if err != nil {
@@ -137,12 +146,27 @@ func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
 			return a.beginFailed(ctx, err)
 		}
 	}
+	if known != nil && !known.marker && (a.once != nil || a.method == Marker) {
+		// Another process may have called Migrate since this connection asked.
+		a.w.known = nil
+		var err error
+		if known, err = a.db.learn(ctx, a.pc, a.w); err != nil {
+			return a.beginFailed(ctx, err)
+		}
+	}
+	if known != nil && known.direct {
+		a.doubt.backend = known.backend
+	}
 	if a.method == Auto && known != nil {
 		a.method = a.db.methodFor(known)
 	}
 	sql, err := a.beginSQL(known)
 	if err != nil {
-		return never(hintMigrate), err
+		j := never("")
+		if isMissing(err) {
+			j.Hint = hintMigrate
+		}
+		return j, err
 	}
 	rows, _, err := simple(ctx, a.pc, sql)
 	if err == nil {
@@ -151,7 +175,8 @@ func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
 	if err != nil {
 		return a.beginFailed(ctx, err)
 	}
-	a.h = &handle{Tx: open(ctx, a.conn.Conn(), a.commitSQL())}
+	a.h = newHandle(open(ctx, a.conn.Conn(), a.commitSQL(false)))
+	a.tags = a.w.tags.now()
 	return perdure.Judgement{}, nil
 }
 
@@ -181,8 +206,9 @@ func (a *attempt) ready(ctx context.Context) (perdure.Judgement, error) {
 		a.abandon(ctx)
 		return never("close all rows and batches before the function returns"),
 			errors.New("perdurepgx: the function left a result open")
-	case a.pc.TxStatus() == 'I':
-		return never("do not send COMMIT or ROLLBACK as a statement"), errEndedInside
+	case a.pc.TxStatus() == 'I', a.w.tags.now().commits != a.tags.commits:
+		a.rollback(ctx)
+		return never(hintEnded), errEndedInside
 	case a.pc.TxStatus() == 'E':
 		err := a.aborted()
 		a.rollback(ctx)
@@ -191,10 +217,37 @@ func (a *attempt) ready(ctx context.Context) (perdure.Judgement, error) {
 		a.rollback(ctx)
 		return safe(pgerr.Verdict{}), context.Cause(ctx)
 	}
-	return perdure.Judgement{}, nil
+	return a.still(ctx)
 }
 
-var errEndedInside = errors.New("perdurepgx: the function ended the transaction with a statement of its own")
+const hintEnded = "do not send COMMIT or ROLLBACK as a statement"
+
+// still asks whether the transaction is the one that was begun, if its function
+// has sent what may have changed that: a ROLLBACK may have been AND CHAIN, and a
+// SET may have made a transaction writable whose loss would be taken lightly.
+func (a *attempt) still(ctx context.Context) (perdure.Judgement, error) {
+	now := a.w.tags.now()
+	writable := a.readOnly() && now.sets != a.tags.sets
+	other := a.doubt.xid != 0 && now.rollbacks != a.tags.rollbacks
+	if !writable && !other {
+		return perdure.Judgement{}, nil
+	}
+	a.w.bound(beginWait)
+	defer a.w.unbound()
+	rows, _, err := simple(ctx, a.pc, "select current_setting('transaction_read_only'), coalesce(pg_current_xact_id_if_assigned()::text, '0')")
+	if err != nil {
+		return a.beginFailed(ctx, err)
+	}
+	switch {
+	case writable && rows[0][0] != "on":
+		a.rollback(ctx)
+		return never("do not make an op ReadOnly whose work writes"), errMadeWritable
+	case other && rows[0][1] != strconv.FormatUint(a.doubt.xid, 10):
+		a.rollback(ctx)
+		return never(hintEnded), errEndedInside
+	}
+	return perdure.Judgement{}, nil
+}
 
 // abortedError is the error of a transaction that was aborted by a statement
 // whose error the function kept to itself.
@@ -221,7 +274,8 @@ const sqlStateAborted = "25P02"
 // failed rolls back after fn returned an error, and judges it. 25P02 only
 // repeats that something went wrong before: what aborted the transaction decides.
 func (a *attempt) failed(ctx context.Context, err error) (perdure.Judgement, error) {
-	ended := !a.pc.IsClosed() && !a.pc.IsBusy() && a.pc.TxStatus() == 'I' && !a.h.rolled
+	ended := a.w.tags.now().commits != a.tags.commits ||
+		!a.pc.IsClosed() && !a.pc.IsBusy() && a.pc.TxStatus() == 'I' && !a.h.rolled
 	v := a.db.verdict(err)
 	if v.SQLState == sqlStateAborted && a.w.txErr != nil {
 		v = a.db.verdict(a.w.txErr)
@@ -232,7 +286,7 @@ func (a *attempt) failed(ctx context.Context, err error) (perdure.Judgement, err
 	a.rollback(ctx)
 	v = a.db.readOnly(v, a.readOnly())
 	if ended {
-		return perdure.Judgement{Verdict: v, Repeat: perdure.RepeatByOp, Hint: "do not send COMMIT or ROLLBACK as a statement"}, err
+		return perdure.Judgement{Verdict: v, Repeat: perdure.RepeatByOp, Hint: hintEnded}, err
 	}
 	return safe(v), err
 }

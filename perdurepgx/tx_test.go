@@ -86,6 +86,21 @@ func TestCommitReplyLost(t *testing.T) {
 	}
 }
 
+// A COMMIT whose reply has arrived happened, whatever fails after it.
+func TestCommitReplyIsEnough(t *testing.T) {
+	t.Parallel()
+	b, _ := through(t, perdure.Config{}, perdurepgx.Config{})
+	b.flaky(t)
+	opts := pgx.TxOptions{CommitQuery: "commit; select flaky()"}
+	err := b.InTx(t.Context(), opLoad, opts, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "insert into t (id) select count(*) from t")
+		return err
+	})
+	if err != nil || b.count(t, "t") != 1 {
+		t.Errorf("InTx = %v with %d rows, want nil and 1", err, b.count(t, "t"))
+	}
+}
+
 func TestOnceRunsOnce(t *testing.T) {
 	t.Parallel()
 	b, proxy := through(t, perdure.Config{}, perdurepgx.Config{})

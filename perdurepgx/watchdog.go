@@ -86,14 +86,15 @@ func (s *wires) silent(now time.Duration, usual func(op string) time.Duration) (
 	return op, found
 }
 
-// prune deletes old markers, a few at a time; other processes do the same.
+// prune deletes old markers, a few at a time, until none is left; other
+// processes do the same.
 func (db *DB) prune() {
 	ctx, cancel := context.WithTimeout(db.life, pruneWait)
 	defer cancel()
-	conn, err := db.pool.Acquire(ctx)
-	if err != nil {
-		return // another time
+	for n := 1; n > 0; {
+		// The connection goes back each time: callers may wait for it.
+		if db.pool.QueryRow(ctx, "select perdure.prune($1)", db.cfg.Retention).Scan(&n) != nil {
+			return // another time
+		}
 	}
-	defer conn.Release()
-	_, _ = conn.Exec(ctx, "select perdure.prune($1)", db.cfg.Retention)
 }

@@ -34,6 +34,9 @@ type wire struct {
 	op         atomic.Pointer[string]
 	up         atomic.Bool // the connection is made; a further dial is a CancelRequest
 	committing atomic.Bool // a COMMIT is pending or in doubt: no CancelRequest
+	tags       tags        // what the server said about transactions
+	// A commit is done, but somebody ended its wait for the synchronous standbys.
+	unreplicated atomic.Bool
 
 	mu      sync.Mutex // guards the fields below
 	socket  net.Conn   // below TLS
@@ -72,7 +75,7 @@ func (w *wire) attach(c *pgx.ConnConfig) {
 		w.mu.Lock()
 		w.ahead, _ = r.(readAhead)
 		w.mu.Unlock()
-		return build(&wireReader{r: r, w: w}, &wireWriter{out: out, w: w})
+		return build(&wireReader{r: r, w: w, tags: tagScanner{tags: &w.tags}}, &wireWriter{out: out, w: w})
 	}
 	c.OnNotice = func(pc *pgconn.PgConn, n *pgconn.Notice) {
 		w.sawNotice(n)
@@ -120,8 +123,12 @@ func (w *wire) cut() {
 }
 
 // sawNotice keeps a notice that explains the end of the connection: 57P01 and
-// 57P02 arrive as warnings before an EOF.
+// 57P02 arrive as warnings before an EOF. And it notes a commit whose wait for
+// the standbys was ended by a cancel: that is a success with a warning.
 func (w *wire) sawNotice(n *pgconn.Notice) {
+	if n.Routine == "SyncRepWaitForLSN" {
+		w.unreplicated.Store(true)
+	}
 	if !strings.HasPrefix(n.Code, "57P") {
 		return
 	}
@@ -167,15 +174,18 @@ func (x *wireWriter) Write(p []byte) (int, error) {
 // clean-up, at any time: it is no part of a statement.
 func isTerminate(p []byte) bool { return len(p) == 5 && p[0] == 'X' }
 
-// wireReader keeps why reading ended, which the driver loses.
+// wireReader keeps why reading ended, which the driver loses, and what the
+// server said about transactions.
 type wireReader struct {
-	r io.Reader
-	w *wire
+	r    io.Reader
+	w    *wire
+	tags tagScanner
 }
 
 func (x *wireReader) Read(p []byte) (int, error) {
 	n, err := x.r.Read(p)
 	x.w.waiting.Store(0)
+	x.tags.scan(p[:n])
 	if err != nil {
 		x.w.sawReadError(err)
 	}

@@ -164,8 +164,9 @@ func (l *ledger) down(from time.Time) {
 	l.downs = append(l.downs, span{from, time.Now()})
 }
 
-// finish stops the work, compares what was said with what is there, and prints it.
-func (l *ledger) finish(t *testing.T, url string, mayBeUnknown bool) {
+// finish stops the work, compares what was said with what is there, and prints
+// it. It returns how many rows a failover dropped after they were acknowledged.
+func (l *ledger) finish(t *testing.T, url string, mayBeUnknown bool) (dropped int) {
 	t.Helper()
 	l.stop()
 	l.wg.Wait()
@@ -177,7 +178,7 @@ func (l *ledger) finish(t *testing.T, url string, mayBeUnknown bool) {
 	l.db.Close()
 	there := present(t, url)
 
-	var lost, doubled, falselyCommitted, ghosts, unknown, failed, dropped int
+	var lost, doubled, falselyCommitted, ghosts, unknown, failed int
 	for id, r := range l.rows {
 		n := there[id]
 		delete(there, id)
@@ -227,6 +228,7 @@ func (l *ledger) finish(t *testing.T, url string, mayBeUnknown bool) {
 	if p99 > 2*time.Second {
 		t.Errorf("p99 of the resolutions is %v, want at most 2s", p99)
 	}
+	return dropped
 }
 
 func present(t *testing.T, url string) map[int64]int {

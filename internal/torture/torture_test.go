@@ -3,12 +3,14 @@
 package torture
 
 import (
+	"context"
 	"flag"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"go.uber.org/goleak"
 
 	"github.com/perdure/perdure/internal/faultproxy"
@@ -167,6 +169,9 @@ func drain(c chan int) {
 	}
 }
 
+// promotions replaces the primary by an asynchronous replica. The primary's
+// walsender is held back before, so that commits that were acknowledged are
+// really lost: those are PostgreSQL's loss, and nobody else may add to them.
 func promotions(t *testing.T, method perdurepgx.Outcome, want int) {
 	t.Helper()
 	for range want {
@@ -177,6 +182,10 @@ func promotions(t *testing.T, method perdurepgx.Outcome, want int) {
 		l.start(t, primary.URL("postgres"))
 		for _, r := range commitFaults(0.005) {
 			faultproxytest.Add(t, proxy, r)
+		}
+		l.progress(t)
+		if err := primary.FreezeBackend(walSender(t, primary)); err != nil {
+			t.Fatal(err)
 		}
 		l.progress(t)
 		l.progress(t)
@@ -195,6 +204,21 @@ func promotions(t *testing.T, method perdurepgx.Outcome, want int) {
 		l.down(began)
 		l.progress(t)
 		l.progress(t)
-		l.finish(t, replica.URL("postgres"), method == perdurepgx.Token)
+		if dropped := l.finish(t, replica.URL("postgres"), method == perdurepgx.Token); dropped == 0 {
+			t.Error("the failover dropped nothing that was acknowledged: the walsender was not held back")
+		}
 	}
+}
+
+func walSender(t *testing.T, primary *pgcluster.Cluster) (pid int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), primary.URL("postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if err := conn.QueryRow(t.Context(), "select pid from pg_stat_replication").Scan(&pid); err != nil {
+		t.Fatal(err)
+	}
+	return pid
 }
