@@ -116,6 +116,23 @@ func (m *Manager) operation(op *Op) (*operation, error) {
 	return m.newOperation(op)
 }
 
+// Declare makes m know operations before their first call, so that metrics
+// show them from the start. It changes nothing for those that it knows. It
+// returns every fault of their names and policies, joined.
+func (m *Manager) Declare(ops ...Op) error {
+	var f faults
+	for i := range ops {
+		o, err := m.operation(&ops[i])
+		if err == nil && ops[i].Policy != nil && o.base != nil {
+			_, err = o.policy(ops[i].Policy)
+		}
+		if err != nil {
+			f = append(f, err)
+		}
+	}
+	return f.join()
+}
+
 func (m *Manager) newOperation(op *Op) (*operation, error) {
 	if err := validName(op.Name); err != nil {
 		return nil, fmt.Errorf("perdure: %w", err)

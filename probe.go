@@ -6,11 +6,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/perdure/perdure/breaker"
 	"github.com/perdure/perdure/pgerr"
 )
 
 // Probe asks the database whether it can serve: nil means that it can. It gets
-// a context that ends after half a second, and must honour it.
+// a context that ends after half a second, or after four times what good
+// probes take (4 s at most), and must honour it.
 type Probe func(ctx context.Context) error
 
 // ProbeSnapshot tells of the prober of a Manager at one moment.
@@ -19,6 +21,7 @@ type ProbeSnapshot struct {
 	At       time.Time // of the last answer, or of the end of the wait for it; zero if there was none
 	Failed   bool
 	Error    string // what may be shown of the last answer: its category and SQLSTATE
+	Misses   uint64 // probes that failed since the last one that did not
 }
 
 // SetProbe attaches the probe by which the Manager decides whether its
@@ -48,13 +51,16 @@ func (m *Manager) SetProbe(p Probe) (remove func(), err error) {
 func (r *prober) try(ctx context.Context) error {
 	r.mu.Lock()
 	probe := r.probe
+	limit := min(max(probeTimeout, probePatience*r.usual, r.patience), probeLongest)
 	r.mu.Unlock()
 	if probe == nil {
 		return errNoProbe
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	begun := r.m.now()
 	err := probe(ctx)
+	took := r.m.now() - begun
 	if err != nil && r.m.answered(err) {
 		err = nil
 	}
@@ -64,9 +70,17 @@ func (r *prober) try(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err != nil {
+		last.Misses = r.last.Misses + 1
+	}
 	r.last = last
-	if err == nil {
+	switch {
+	case err == nil:
 		r.lastGood = max(r.m.now(), 1)
+		r.usual = max(took, r.usual-r.usual/8)
+		r.patience = 0
+	case took >= limit && r.m.database.breaker.State() == breaker.Open:
+		r.patience = 2 * limit
 	}
 	return err
 }

@@ -12,7 +12,12 @@ import (
 )
 
 const (
+	// probeTimeout is how long a probe may take at least. It follows what good probes take, for a server that is
+	// far away; while the breaker is open each probe that runs into it doubles it, since what is usual may
+	// not be known yet.
 	probeTimeout  = 500 * time.Millisecond
+	probeLongest  = 4 * time.Second
+	probePatience = 4 // times what a good probe takes
 	probeTries    = 3
 	probePause    = 50 * time.Millisecond  // between the tries that decide whether to open
 	probeInterval = 250 * time.Millisecond // while open; and this much again at random
@@ -53,6 +58,8 @@ type prober struct {
 	answered chan struct{}     // closed at the next answer; nil while nobody waits
 	relapses int               // recoveries that failed since the breaker was last closed
 	lastGood time.Duration
+	usual    time.Duration // what good probes take; falls slowly
+	patience time.Duration // at least, while the breaker is open
 	last     ProbeSnapshot
 }
 

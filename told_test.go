@@ -193,6 +193,14 @@ func TestRetryAtMovesOnWhileTheProbeFails(t *testing.T) {
 		if !p.Attached || !p.Failed || p.Error == "" || time.Since(p.At) > time.Second {
 			t.Errorf("Snapshot().Probe = %+v, want a failure less than a second ago", p)
 		}
+		if p.Misses < 20 { // in 14 s, one each half second at most
+			t.Errorf("Snapshot().Probe.Misses = %d, want at least 20", p.Misses)
+		}
+		s.down.Store(false)
+		sleep(t.Context(), time.Second)
+		if p = t.m.Snapshot().Probe; p.Failed || p.Misses != 0 {
+			t.Errorf("Snapshot().Probe = %+v, want no misses after a good answer", p)
+		}
 	})
 }
 
@@ -406,3 +414,45 @@ type leaky struct{}
 
 func (leaky) Error() string    { return `invalid input syntax for type integer: "4711"` }
 func (leaky) SQLState() string { return "22P02" }
+
+func TestDeclaredOperationsAreKnownBeforeTheirFirstCall(t *testing.T) {
+	m := newManager(t, perdure.Config{})
+	bad := perdure.Policy{RetryOn: []pgerr.Category{200}}
+	err := m.Declare(perdure.Op{Name: "b"}, perdure.Op{Name: "a b"}, perdure.Op{Name: "a"}, perdure.Op{Name: "c", Policy: &bad})
+	if err == nil || !strings.Contains(err.Error(), `"a b"`) || !strings.Contains(err.Error(), "operation c: policy: retry_on[0]") {
+		t.Errorf("Declare() = %v, want both faults", err)
+	}
+	var names []string
+	for _, o := range m.Snapshot().Operations {
+		names = append(names, o.Name)
+	}
+	if want := []string{"a", "b"}; !cmp.Equal(names, want) {
+		t.Errorf("known are %v, want %v", names, want)
+	}
+}
+
+// TestAServerThatIsFarAwayIsNotTakenForDead: a probe that takes a second opens
+// the breaker once, by mistake; from then on it is known to take that long.
+func TestAServerThatIsFarAwayIsNotTakenForDead(t *testing.T) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		if _, err := t.m.SetProbe(func(ctx context.Context) error {
+			sleep(ctx, time.Second)
+			return ctx.Err()
+		}); err != nil {
+			t.Fatal(err)
+		}
+		t.m.Suspect("a silent connection")
+		sleep(t.Context(), 20*time.Second)
+		if s := t.m.Breaker("database").State(); s != breaker.Closed {
+			t.Fatalf("the breaker is %s, want closed: the probes were good, if slow", s)
+		}
+		opened := t.m.Snapshot().Database.Transitions
+		for range 10 {
+			t.m.Suspect("another one")
+			sleep(t.Context(), 10*time.Second)
+		}
+		if again := t.m.Snapshot().Database.Transitions; !cmp.Equal(opened, again) {
+			t.Errorf("transitions went from %v to %v, want no more", opened, again)
+		}
+	})
+}

@@ -8,7 +8,9 @@ import (
 	"github.com/perdure/perdure"
 )
 
-const probeWait = 500 * time.Millisecond
+// probeWait bounds a probe whose context does not: the Manager's does, by what
+// is usual.
+const probeWait = 4 * time.Second
 
 // errDemoted is the probe's error for a server that answers but cannot write.
 var errDemoted = errors.New("the server is in recovery: it cannot write")

@@ -32,6 +32,28 @@ func TestResolverReachesAFarServer(t *testing.T) {
 	}
 }
 
+// A server that is far away may be taken for dead once, until the prober knows
+// how long it takes to get there. Work that parks does not notice.
+func TestProberReachesAFarServer(t *testing.T) {
+	t.Parallel()
+	b, proxy := through(t, perdure.Config{Policy: perdure.Policy{Park: time.Minute}}, perdurepgx.Config{})
+	b.migrate(t)
+	faultproxytest.Add(t, proxy, faultproxy.Rule{
+		Name: "far", Action: faultproxy.Delay, Delay: 800 * time.Millisecond, Match: faultproxy.Match{Message: faultproxy.Startup},
+	})
+	opened := make(chan struct{}, 8)
+	defer b.m.AddHooks(perdure.Hooks{BreakerChange: func(e perdure.BreakerEvent) {
+		if e.Opened() {
+			opened <- struct{}{}
+		}
+	}})()
+	b.m.Suspect("the test asks")
+	<-opened
+	if err := b.InTx(t.Context(), opLoad, pgx.TxOptions{}, insert(1)); err != nil || b.count(t, "t") != 1 {
+		t.Errorf("InTx = %v with %d rows, want nil and 1", err, b.count(t, "t"))
+	}
+}
+
 // Many doubts at once are resolved, although to ask for all takes longer than
 // one turn of the resolver may.
 func TestManyDoubtsOnASlowLink(t *testing.T) {
@@ -99,7 +121,7 @@ func TestForeignCommitLost(t *testing.T) {
 		if !ok || e.Reason != perdure.ReasonOutcomeUnknown || !errors.Is(err, perdure.ErrOutcomeUnknown) || !isState(err, "08006") || attempts != 1 {
 			t.Errorf("InTx = %v after %d attempts, want outcome_unknown with 08006 after one", err, attempts)
 		}
-		if seen := b.seen.take(); len(seen) != 1 || seen[0].Resolution != perdure.Undecided {
+		if seen := b.seen.take(); len(seen) != 1 || seen[0].Resolution != perdure.Undecided || ok && seen[0].CorrelationID != e.CorrelationID {
 			t.Errorf("outcomes = %+v, want one unknown", seen)
 		}
 		b.exec(t, "truncate t")

@@ -1,6 +1,6 @@
 #!/bin/sh
 # setup.sh [demo] makes sure that what the tests and the demo need is there: Go, the
-# programs of a PostgreSQL server, and for the tests promtool. It starts no server,
+# programs of a PostgreSQL server, and for the tests promtool and Chromium. It starts no server,
 # enables none, and never touches one that was there before. When all is there it
 # does nothing. With the argument demo it leaves out what only the tests need.
 #
@@ -34,6 +34,7 @@ check_go() {
 }
 
 ask=no # whether sudo may ask for a password
+what="the PostgreSQL server"
 
 # as_root runs a command as root; can_be_root has said that it can.
 as_root() {
@@ -55,7 +56,7 @@ can_be_root() {
 	fi
 	if [ -t 0 ] && [ -z "${CI:-}" ]; then
 		ask=yes
-		say "sudo is asked for, to install the PostgreSQL server (Ctrl-C unpacks nothing and changes nothing)"
+		say "sudo is asked for, to install $what (Ctrl-C unpacks nothing and changes nothing)"
 		sudo true
 		return
 	fi
@@ -190,6 +191,39 @@ install_postgres() {
 	esac
 }
 
+# find_browser prints the program of the browser, and nothing when there is none. It
+# looks where the tests look.
+find_browser() {
+	for program in "${PERDURE_CHROMIUM:-chromium}" chromium-browser google-chrome-stable google-chrome \
+		/Applications/Chromium.app/Contents/MacOS/Chromium; do
+		if command -v "$program" 2>/dev/null; then
+			return
+		fi
+		[ -z "${PERDURE_CHROMIUM:-}" ] || return 0
+	done
+}
+
+install_chromium() {
+	what=Chromium
+	case $(uname -s) in
+	Darwin)
+		have brew || die "Chromium is missing and so is Homebrew: install either (https://brew.sh), then try again"
+		say "installing chromium with brew"
+		HOMEBREW_NO_AUTO_UPDATE=1 brew install --cask chromium </dev/null >&2 || die "brew could not install chromium"
+		;;
+	Linux)
+		have apt-get || die "Chromium is missing, and only apt and brew are known here. Install it yourself:" \
+			"Fedora: dnf install chromium; Arch: pacman -S chromium; Alpine: apk add chromium. Or set PERDURE_CHROMIUM to its program."
+		can_be_root || die "Chromium is missing, and without root or sudo it cannot be installed." \
+			"Ask for 'apt-get install chromium', or set PERDURE_CHROMIUM to the program of one."
+		say "installing the package chromium (some 160 MB; only the tests of the dashboard need it)"
+		apt update || say "the package lists could not be renewed: going on with the old ones"
+		apt install -y --no-install-recommends chromium || die "apt could not install chromium (Ubuntu has it as a snap: 'snap install chromium')"
+		;;
+	*) die "Chromium is missing: install it, or set PERDURE_CHROMIUM to its program" ;;
+	esac
+}
+
 # find_promtool prints the path of promtool, which checks the rules in deploy/.
 find_promtool() {
 	if [ -n "${PERDURE_PROMTOOL:-}" ]; then
@@ -240,5 +274,10 @@ if [ -z "$bin" ]; then
 fi
 if [ "${1:-}" != demo ] && [ -z "$(find_promtool)" ]; then
 	install_promtool
+fi
+if [ "${1:-}" != demo ] && [ -z "$(find_browser)" ]; then
+	[ -z "${PERDURE_CHROMIUM:-}" ] || die "nothing is installed while PERDURE_CHROMIUM is set: correct or unset it"
+	install_chromium
+	[ -n "$(find_browser)" ] || die "installed, and still no Chromium was found: set PERDURE_CHROMIUM to its program"
 fi
 say "$(go env GOVERSION), $("$bin/postgres" --version) in $bin"

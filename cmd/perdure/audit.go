@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure/audit"
+	"github.com/perdure/perdure/cmd/perdure/internal/state"
 )
 
 func (a *app) auditCommand() *cobra.Command {
@@ -28,15 +29,11 @@ func trailDir(args []string) (string, error) {
 	if len(args) > 0 {
 		return args[0], nil
 	}
-	state := os.Getenv("XDG_STATE_HOME")
-	if state == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", usageError("the trail's directory: %w", err)
-		}
-		state = filepath.Join(home, ".local", "state")
+	dir, err := state.Default()
+	if err != nil {
+		return "", usageError("the trail's directory: %w", err)
 	}
-	return filepath.Join(state, "perdure", "audit"), nil
+	return filepath.Join(dir, "audit"), nil
 }
 
 // auditError gives an error of the trail its exit code and what to do.

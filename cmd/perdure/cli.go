@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/cmd/perdure/internal/admin"
+	"github.com/perdure/perdure/cmd/perdure/internal/config"
+	"github.com/perdure/perdure/cmd/perdure/internal/state"
 	"github.com/perdure/perdure/examples/flights"
 	"github.com/perdure/perdure/internal/pgcluster"
 	"github.com/perdure/perdure/pipeline"
@@ -70,7 +74,8 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "format of the data on stdout: table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
-	root.AddCommand(a.demoCommand(), a.runCommand(), a.classifyCommand(), a.auditCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
+	root.AddCommand(a.demoCommand(), a.runCommand(), a.classifyCommand(), a.auditCommand(),
+		a.serveCommand(), a.breakersCommand(), a.configCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -94,6 +99,24 @@ func (a *app) fail(err error) int {
 func explain(err error) (code int, hint string) {
 	if e, ok := errors.AsType[*exitError](err); ok {
 		return e.code, e.hint
+	}
+	if _, ok := errors.AsType[config.Faults](err); ok {
+		return exitInvalid, "" // each fault says what to try
+	}
+	if _, ok := errors.AsType[*admin.RemoteError](err); ok {
+		return exitUsage, "--listen 127.0.0.1:7070, or --allow-remote"
+	}
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		return exitFailed, h.Hint()
+	}
+	if errors.Is(err, state.ErrLocked) {
+		return exitFailed, "end the other process, or give this one a directory of its own: --state-dir DIR"
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return exitFailed, "another address: --listen 127.0.0.1:0 takes any free port"
 	}
 	if _, ok := errors.AsType[*flights.FormatError](err); ok {
 		return exitInvalid, "give the file its header line, as in examples/flights/data/flights.csv"

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/examples/flights"
 	"github.com/perdure/perdure/internal/chaos"
 )
@@ -31,6 +33,8 @@ func (a *app) demoCommand() *cobra.Command {
 		naive bool
 		file  string
 		prom  string
+		l     listenFlags
+		hold  time.Duration
 	)
 	cmd := &cobra.Command{
 		Use:   "demo",
@@ -49,15 +53,22 @@ func (a *app) demoCommand() *cobra.Command {
 			if level == chaos.Off {
 				return usageError("--chaos off leaves nothing to show: want mild or severe")
 			}
+			if hold < 0 || hold > 0 && l.addr == "" {
+				return usageError("--hold %v: want a positive duration, and --listen", hold)
+			}
 			metrics, err := newMetricsFile(prom, "flights")
 			if err != nil {
 				return err
 			}
-			return metrics.write(a.demo(cmd.Context(), f, demoJobs{level: level, seed: seed, naive: naive, file: file, metrics: metrics}))
+			return metrics.write(a.demo(cmd.Context(), f, demoJobs{
+				level: level, seed: seed, naive: naive, file: file, metrics: metrics, listen: l, hold: hold,
+			}))
 		},
 	}
 	f.add(cmd)
 	addMetricsFlag(cmd, &prom)
+	l.add(cmd)
+	cmd.Flags().DurationVar(&hold, "hold", 0, "keep the listener up that long after the end")
 	cmd.Flags().StringVar((*string)(&level), "chaos", string(level), "mild or severe")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "of the chaos")
 	cmd.Flags().BoolVar(&naive, "naive", true, "also run as most programs do it: "+howNaive)
@@ -72,6 +83,8 @@ type demoJobs struct {
 	file  string
 	// metrics has a Manager for each run but the naive one, by the names peace and chaos.
 	metrics *metricsFile
+	listen  listenFlags
+	hold    time.Duration
 }
 
 func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error) {
@@ -82,6 +95,17 @@ func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error
 	d := newDisplay(a.err)
 	ctx, stop, release := interrupts(ctx, d)
 	defer release()
+	managers := map[string]*perdure.Manager{}
+	for _, name := range []string{"peace", "chaos"} {
+		if managers[name], err = newManager(name); err != nil {
+			return err
+		}
+	}
+	panel, err := a.show(ctx, want.listen, managers["peace"], managers["chaos"])
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, panel.end(ctx, want.hold, stop)) }()
 	srv, err := f.open(ctx, true)
 	if err != nil {
 		return err
@@ -97,7 +121,7 @@ func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error
 			return nil, err
 		}
 		j := job{
-			name: name, label: label, file: want.metrics, place: p, server: srv, data: data,
+			label: label, manager: managers[name], shown: panel, file: want.metrics, place: p, server: srv, data: data,
 			naive: naive, level: level, seed: want.seed, stop: stop, show: d.show,
 		}
 		report, err := j.do(ctx)
@@ -110,13 +134,13 @@ func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error
 	var broken error
 	r.Chaos, broken = run("chaos", "under chaos", want.level, false)
 	if r.Chaos == nil || interrupted(stop) {
-		return interruptedError(fmt.Errorf("the run under chaos: %w", broken), stop)
+		return interruptedError(fmt.Errorf("the run under chaos: %w", orInterrupted(broken)), stop)
 	}
 	if want.naive && broken == nil {
 		// Its errors are what it is here to show.
 		r.Naive, err = run("naive", "naive", want.level, true)
 		if r.Naive == nil || interrupted(stop) {
-			return interruptedError(fmt.Errorf("the naive run: %w", err), stop)
+			return interruptedError(fmt.Errorf("the naive run: %w", orInterrupted(err)), stop)
 		}
 	}
 	r.Identical = broken == nil && r.Peace.Intact() && r.Chaos.Intact() && r.Peace.Digest == r.Chaos.Digest

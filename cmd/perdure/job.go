@@ -17,7 +17,6 @@ import (
 
 // job is one run of the flights pipeline.
 type job struct {
-	name   string // of its Manager
 	label  string // for people
 	place  place
 	server *server
@@ -26,8 +25,11 @@ type job struct {
 	level  chaos.Level
 	seed   uint64
 	stop   <-chan struct{}
-	file   *metricsFile
-	show   func(label string, total int, note func() string) progress
+	// manager guards the work; it is used for one job. Nil if that is naive.
+	manager *perdure.Manager
+	shown   *shown
+	file    *metricsFile
+	show    func(label string, total int, note func() string) progress
 }
 
 // do does the work, breaks the server meanwhile if it should, and audits what
@@ -72,7 +74,11 @@ func (j job) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g, err := newGuarded(ctx, j.name, cfg, perdure.Hooks{})
+	m, err := newManager("prepare")
+	if err != nil {
+		return err
+	}
+	g, err := newGuarded(ctx, m, cfg)
 	if err != nil {
 		return err
 	}
@@ -129,11 +135,12 @@ func (j job) work(ctx context.Context, addr string, faults func() chaos.Counts, 
 		runner, finish = n, func(r *runReport) error { n.copyTo(r); n.pool.Close(); return nil }
 	} else {
 		m := newMeter()
-		g, err := newGuarded(ctx, j.name, cfg, m.hooks())
+		j.manager.AddHooks(m.hooks())
+		g, err := newGuarded(ctx, j.manager, cfg)
 		if err != nil {
 			return err
 		}
-		if err := j.file.guards(g); err != nil {
+		if err := errors.Join(j.file.guards(g), j.shown.guards(g)); err != nil {
 			return errors.Join(err, g.close(ctx))
 		}
 		r.Outcome = g.db.Outcome().String()
@@ -162,19 +169,19 @@ type guarded struct {
 	db      *perdurepgx.DB
 }
 
-// newGuarded wires perdure for batch work: a transaction waits minutes for the
+// newManager makes a Manager for batch work: a transaction waits minutes for the
 // database instead of failing, and half of the repeats that a worker could
 // possibly make are allowed, because nobody else uses this database.
-func newGuarded(ctx context.Context, name string, cfg *pgxpool.Config, hooks perdure.Hooks) (*guarded, error) {
-	m, err := perdure.New(perdure.Config{
+func newManager(name string) (*perdure.Manager, error) {
+	return perdure.New(perdure.Config{
 		Name:   name,
 		Policy: perdure.Policy{MaxAttempts: 30, Park: 5 * time.Minute},
 		Budget: perdure.BudgetConfig{Floor: 100},
-		Hooks:  hooks,
 	})
-	if err != nil {
-		return nil, err
-	}
+}
+
+// newGuarded opens the database that m guards.
+func newGuarded(ctx context.Context, m *perdure.Manager, cfg *pgxpool.Config) (*guarded, error) {
 	db, err := perdurepgx.Open(ctx, cfg, m, perdurepgx.Config{})
 	if err != nil {
 		return nil, errors.Join(&exitError{code: exitUnreachable, err: err}, m.Close(ctx))
@@ -209,6 +216,14 @@ func interruptedError(err error, stop <-chan struct{}) error {
 		err = errInterrupted
 	}
 	return &exitError{code: exitInterrupted, err: err}
+}
+
+// orInterrupted is err, or why there is none.
+func orInterrupted(err error) error {
+	if err == nil {
+		return errInterrupted
+	}
+	return err
 }
 
 func interrupted(stop <-chan struct{}) bool {

@@ -38,6 +38,9 @@ func TestScripts(t *testing.T) {
 			"json":  jsonHas,
 			"trail": makeTrail,
 			"flip":  flipBit,
+
+			"freeport": freePort,
+			"waitfor":  waitFor,
 		},
 	})
 }

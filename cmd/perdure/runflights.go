@@ -19,6 +19,7 @@ func (a *app) runCommand() *cobra.Command {
 		file  string
 		naive bool
 		prom  string
+		l     listenFlags
 	)
 	cmd := &cobra.Command{
 		Use:   "run PIPELINE",
@@ -48,6 +49,15 @@ func (a *app) runCommand() *cobra.Command {
 			d := newDisplay(a.err)
 			ctx, stop, release := interrupts(cmd.Context(), d)
 			defer release()
+			m, err := newManager("flights")
+			if err != nil {
+				return err
+			}
+			panel, err := a.show(ctx, l, m)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, panel.end(ctx, 0, stop)) }()
 			srv, err := f.open(ctx, false)
 			if err != nil {
 				return err
@@ -67,7 +77,7 @@ func (a *app) runCommand() *cobra.Command {
 			}
 			defer d.close()
 			j := job{
-				name: "flights", label: "flights", file: metrics, place: p, server: srv, data: data, naive: naive,
+				label: "flights", manager: m, shown: panel, file: metrics, place: p, server: srv, data: data, naive: naive,
 				level: level, seed: seed, stop: stop, show: d.show,
 			}
 			r, err := j.do(ctx)
@@ -84,6 +94,7 @@ func (a *app) runCommand() *cobra.Command {
 	}
 	f.add(cmd)
 	addMetricsFlag(cmd, &prom)
+	l.add(cmd)
 	cmd.Flags().StringVar((*string)(&level), "chaos", string(level), "off, mild or severe")
 	cmd.Flags().Uint64Var(&seed, "seed", 1, "of the chaos")
 	cmd.Flags().StringVar(&file, "flights", "", "another file of the shape of examples/flights/data/flights.csv")

@@ -20,6 +20,14 @@ const grace = 10 * time.Second
 // that nothing new starts; after grace the context is canceled. The second one
 // ends the process at once. The returned function gives the signals back.
 func interrupts(ctx context.Context, talk io.Writer) (_ context.Context, stop <-chan struct{}, release func()) {
+	return onSignal(ctx, grace, func() {
+		say(talk, "\nperdure: interrupted: running transactions end first (at most %v); once more ends it at once", grace)
+	})
+}
+
+// onSignal is interrupts with another grace; announce is called at the first
+// signal.
+func onSignal(ctx context.Context, grace time.Duration, announce func()) (_ context.Context, stop <-chan struct{}, release func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -33,7 +41,7 @@ func interrupts(ctx context.Context, talk io.Writer) (_ context.Context, stop <-
 			return
 		case <-signals:
 		}
-		say(talk, "\nperdure: interrupted: running transactions end first (at most %v); once more ends it at once", grace)
+		announce()
 		close(stopping)
 		t := time.NewTimer(grace)
 		defer t.Stop()

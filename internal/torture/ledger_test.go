@@ -225,7 +225,7 @@ func (l *ledger) finish(t *testing.T, url string, mayBeUnknown bool) (dropped in
 		len(l.rows), failed, l.counts[perdure.Committed], l.counts[perdure.Aborted], l.counts[perdure.Undecided], p99.Round(time.Microsecond))
 	t.Logf("lost %d, doubled %d, falsely committed %d, falsely aborted %d, unknown %d; dropped by the failover after it was acknowledged %d",
 		lost, doubled, falselyCommitted, ghosts, unknown, dropped)
-	if p99 > 2*time.Second {
+	if *size == "full" && p99 > 2*time.Second { // of a handful p99 is the slowest, and the machine may be busy
 		t.Errorf("p99 of the resolutions is %v, want at most 2s", p99)
 	}
 	return dropped

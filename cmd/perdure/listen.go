@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/cmd/perdure/internal/admin"
+	"github.com/perdure/perdure/cmd/perdure/internal/config"
+	"github.com/perdure/perdure/cmd/perdure/internal/console"
+	"github.com/perdure/perdure/redact"
+)
+
+// listenFlags say where a run can be watched.
+type listenFlags struct {
+	addr        string
+	admin       bool
+	tokenFile   string
+	allowRemote bool
+	openMetrics bool
+	hosts       []string
+}
+
+func (f *listenFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.addr, "listen", "", "show metrics, health and breakers on this address while it lasts, such as 127.0.0.1:7070")
+	cmd.Flags().BoolVar(&f.admin, "admin", false, "let whoever has the admin token hold and release breakers")
+	cmd.Flags().StringVar(&f.tokenFile, "admin-token-file", "", "file with the admin token (default: admin.token in the state directory, made when needed)")
+	cmd.Flags().BoolVar(&f.allowRemote, "allow-remote", false, "let --listen be an address that other machines can reach; reading then needs a token")
+	cmd.Flags().BoolVar(&f.openMetrics, "open-metrics", false, "let other machines read /metrics without a token")
+	cmd.Flags().StringSliceVar(&f.hosts, "allow-host", nil, "a name by which the listener may be called, beside localhost and addresses")
+}
+
+// input are the flags in the form that package config reads.
+func (f *listenFlags) input() config.Input {
+	flags := map[string]string{"listen": f.addr}
+	if f.admin {
+		flags["admin"] = "true"
+	}
+	if f.tokenFile != "" {
+		flags["admin-token-file"] = f.tokenFile
+	}
+	if f.allowRemote {
+		flags["allow-remote"] = "true"
+	}
+	if f.openMetrics {
+		flags["open-metrics"] = "true"
+	}
+	for i, h := range f.hosts {
+		if i > 0 {
+			h = flags["allow-host"] + "," + h
+		}
+		flags["allow-host"] = h
+	}
+	return config.Input{Flags: flags, Env: tokensOnly}
+}
+
+// tokensOnly finds the variables that hold tokens: what else is in the
+// environment is meant for serve, or read by the command itself.
+func tokensOnly(name string) (string, bool) {
+	if name == "PERDURE_ADMIN_TOKEN" || name == "PERDURE_READ_TOKEN" || name == "PERDURE_STATE_DIR" {
+		return os.LookupEnv(name)
+	}
+	return "", false
+}
+
+// shown is the listener of a run. All its methods do nothing if there is none.
+type shown struct {
+	console *console.Console
+	stop    context.CancelFunc
+	served  chan error
+}
+
+// show opens the listener that the flags ask for and serves it until end.
+func (a *app) show(ctx context.Context, f listenFlags, managers ...*perdure.Manager) (*shown, error) {
+	if f.addr == "" {
+		if f.admin || f.allowRemote || f.openMetrics || len(f.hosts) > 0 || f.tokenFile != "" {
+			return nil, usageError("without --listen there is nothing that the other flags of the listener could be for")
+		}
+		return &shown{}, nil
+	}
+	e, err := config.Load(f.input())
+	if err != nil {
+		return nil, &exitError{code: exitUsage, err: err}
+	}
+	tokens, err := e.Tokens()
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range tokens.Made {
+		a.say("A token was made: %s", file)
+	}
+	log := slog.New(redact.Handler(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	c, err := console.New(ctx, console.Config{
+		Managers: managers, Version: version().Version, Logger: log,
+		Admin: admin.Config{
+			Token: tokens.Admin, Remote: f.allowRemote, ReadToken: tokens.Read, OpenMetrics: f.openMetrics, Hosts: f.hosts, Logger: log,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	ln, err := admin.Listen(ctx, f.addr, f.allowRemote)
+	if err != nil {
+		return nil, err
+	}
+	s := &shown{console: c, served: make(chan error, 1)}
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	go func() { s.served <- c.Run(ctx, ln) }()
+	a.say("Listening on %s", urlOf(ln.Addr()))
+	return s, nil
+}
+
+func urlOf(addr net.Addr) string { return "http://" + addr.String() + "/" }
+
+// guards shows the pool of a Manager's database.
+func (s *shown) guards(g *guarded) error {
+	if s.console == nil {
+		return nil
+	}
+	return console.Pool(s.console, g.manager, g.db.Pool().Stat)
+}
+
+// end keeps the listener up for hold, or until stop, and closes it.
+func (s *shown) end(ctx context.Context, hold time.Duration, stop <-chan struct{}) error {
+	if s.console == nil {
+		return nil
+	}
+	if hold > 0 {
+		t := time.NewTimer(hold)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-stop:
+		case <-ctx.Done():
+		case err := <-s.served: // it cannot be kept up any more
+			s.served <- err
+		}
+	}
+	s.console.Drain()
+	s.stop()
+	return <-s.served
+}
+
+// stateFile is a file in the state directory of whoever runs the program.
+func stateFile(name string) (string, error) {
+	e, err := config.Load(config.Input{Env: tokensOnly})
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(e.StateDir, name), nil
+}
