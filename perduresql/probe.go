@@ -8,7 +8,9 @@ import (
 )
 
 const (
-	probeWait    = 500 * time.Millisecond
+	// probeWait bounds a probe whose context does not: the Manager's does, by what
+	// is usual.
+	probeWait    = 4 * time.Second
 	watchEvery   = 25 * time.Millisecond
 	silentAtMost = 500 * time.Millisecond // a call may be silent for this long, or its usual p99.9 if that is longer
 	usualSilence = 0.999

@@ -114,7 +114,7 @@ func (b *bench) must(tb testing.TB, sql string) {
 // number asks the server straight.
 func (b *bench) number(tb testing.TB, sql string) int64 {
 	tb.Helper()
-	n, err := b.check.Int(tb.Context(), sql)
+	n, err := b.check.Int(perdure.WithOp(tb.Context(), perdure.Op{Name: "perduretest.look", ReadOnly: true}), sql)
 	if err != nil {
 		tb.Fatalf("%s: %v", sql, err)
 	}
