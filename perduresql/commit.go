@@ -16,9 +16,7 @@ import (
 // error that is perdure.ErrOutcomeUnknown for what cannot be known, any other
 // for what is rolled back. It is not repeated. database/sql calls it.
 func (t *txn) Commit() error {
-	if t.ended != nil {
-		defer close(t.ended)
-	}
+	defer t.leave()
 	ctx := context.WithoutCancel(t.ctx)
 	if t.inside {
 		if !t.final {
@@ -46,15 +44,21 @@ func (t *txn) Commit() error {
 // Rollback rolls back. database/sql calls it, also when the context of the
 // transaction has ended.
 func (t *txn) Rollback() error {
-	if t.ended != nil {
-		defer close(t.ended)
-	}
+	defer t.leave()
 	t.undo(t.ctx)
 	if !t.inside {
 		t.giveBack()
 		t.db.open.Done()
 	}
 	return nil // what is not rolled back here is by the server
+}
+
+// leave says that database/sql has ended the transaction.
+func (t *txn) leave() {
+	t.place.tx = nil
+	if t.ended != nil {
+		close(t.ended)
+	}
 }
 
 func (t *txn) settle() {

@@ -98,7 +98,8 @@ func (c *conn) exec(ctx context.Context, query string, args []driver.NamedValue,
 	return r, nil
 }
 
-// QueryContext runs a query, see [DB]. Its first row has arrived when it returns.
+// QueryContext runs a query, see [DB]. Its first row has arrived when it
+// returns, and it is known whether there is another.
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	return c.query(ctx, query, args, false)
 }

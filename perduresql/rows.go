@@ -1,6 +1,7 @@
 package perduresql
 
 import (
+	"bytes"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -10,20 +11,24 @@ import (
 	"github.com/perdure/perdure/internal/adapter"
 )
 
-// rows are the driver's, of which the first has been asked for already. They
+// ahead is how many rows are asked for before a query has succeeded: with the
+// second, or the end in its place, the one row of a QueryRow is known to be all,
+// and its statement done.
+const ahead = 2
+
+// rows are the driver's, of which the first have been asked for already. They
 // live only until they are read, and so hold a context.
 type rows struct {
 	driver.Rows
 
-	l      *link
-	ctx    context.Context //nolint:containedctx // see the doc comment
-	end    func()          // of ctx
-	first  []driver.Value  // asked for, not handed out yet
-	eof    bool            // there is no first row
-	peeked bool
+	l     *link
+	ctx   context.Context //nolint:containedctx // see the doc comment
+	end   func()          // of ctx
+	first [][]driver.Value
+	eof   bool // nothing comes after first
 }
 
-// rows begins a query and asks for its first row.
+// rows begins a query and asks for its first rows.
 func (l *link) rows(caller, attempt context.Context, query string, args []driver.NamedValue, prepared bool) (*rows, error) {
 	own, keep, end := adapter.Outliving(caller, attempt)
 	r, err := l.query(own, query, args, prepared)
@@ -31,13 +36,25 @@ func (l *link) rows(caller, attempt context.Context, query string, args []driver
 		end()
 		return nil, err
 	}
-	out := &rows{Rows: r, l: l, ctx: own, end: end, peeked: true}
-	out.first = make([]driver.Value, len(r.Columns()))
-	err = out.next(out.first)
-	if out.eof = err == io.EOF; err != nil && !out.eof { //nolint:errorlint // the driver's contract
-		_ = r.Close()
-		end()
-		return nil, err
+	out := &rows{Rows: r, l: l, ctx: own, end: end}
+	for range ahead {
+		row := make([]driver.Value, len(r.Columns()))
+		err := out.next(row)
+		if err == io.EOF { //nolint:errorlint // the driver's contract
+			out.eof = true
+			break
+		}
+		if err != nil {
+			_ = r.Close()
+			end()
+			return nil, err
+		}
+		for i, v := range row {
+			if b, ok := v.([]byte); ok {
+				row[i] = bytes.Clone(b) // the driver may use its buffer again
+			}
+		}
+		out.first = append(out.first, row)
 	}
 	keep()
 	return out, nil
@@ -63,13 +80,13 @@ var errEnd = errors.New("end of the result")
 // Next hands out the next row. An error of it is the server's or the network's
 // own; the statement is not repeated any more.
 func (r *rows) Next(dest []driver.Value) error {
-	if r.peeked {
-		r.peeked = false
-		if r.eof {
-			return io.EOF
-		}
-		copy(dest, r.first)
+	if len(r.first) > 0 {
+		copy(dest, r.first[0])
+		r.first = r.first[1:]
 		return nil
+	}
+	if r.eof {
+		return io.EOF
 	}
 	if err := r.next(dest); err != nil {
 		if err == io.EOF { //nolint:errorlint // the driver's contract
@@ -111,6 +128,7 @@ func (s *sets) HasNextResultSet() bool { return s.next.HasNextResultSet() }
 
 // NextResultSet goes on to the next result.
 func (s *sets) NextResultSet() error {
+	s.first, s.eof = nil, false
 	err := s.next.NextResultSet()
 	if err == nil || err == io.EOF { //nolint:errorlint // the driver's contract
 		return err

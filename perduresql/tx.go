@@ -43,6 +43,7 @@ type txn struct {
 	kept   bool            // its connection is a session's, and stays with it
 	ctx    context.Context //nolint:containedctx // of Begin: database/sql's Commit is given none
 
+	place    *conn // of the *sql.Tx that has it
 	h        *held
 	doubt    outcome.Doubt // what the resolver will need
 	commits  int64         // that the server had reported when it had begun
@@ -64,7 +65,7 @@ type txnKey struct{}
 func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	if t, ok := ctx.Value(txnKey{}).(*txn); ok && t.db == c.db && !t.taken {
 		t.taken = true
-		c.tx = t
+		t.place, c.tx = c, t
 		return t, nil
 	}
 	op, ok := perdure.OpFrom(ctx)
@@ -99,7 +100,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		return nil, err
 	}
 	c.db.open.Add(1)
-	c.tx = t
+	t.place, c.tx = c, t
 	return t, nil
 }
 
