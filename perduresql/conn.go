@@ -186,7 +186,8 @@ func (c *conn) pinned(ctx context.Context, op perdure.Op, plain bool, f func(ctx
 			return adapter.Never("take a new sql.Conn, and begin the work of the session anew"), errSession
 		}
 		before := h.written()
-		j, err := perdure.Judgement{}, f(ctx, h)
+		err := f(ctx, h)
+		var j perdure.Judgement
 		if err == nil {
 			j, err = h.done()
 		} else {

@@ -92,11 +92,13 @@ func (d *Dialer) Dial(network, address string) (net.Conn, error) {
 // DialTimeout connects to address within timeout; zero means no limit. Drivers
 // call it.
 func (d *Dialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
-	conn, err := net.DialTimeout(network, address, timeout)
-	if err != nil {
-		return nil, err
+	ctx := context.Background() //nolint:forbidigo // the driver gives none
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
 	}
-	return &stranger{Conn: conn, d: d}, nil
+	return d.DialContext(ctx, network, address)
 }
 
 // gone forgets w, which was closed.

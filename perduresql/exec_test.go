@@ -57,8 +57,9 @@ func writes(b *bench) map[string]func(ctx context.Context, id int) error {
 			if err != nil {
 				return err
 			}
+			defer func() { _ = st.Close() }()
 			_, err = st.ExecContext(ctx, id)
-			return errors.Join(err, st.Close())
+			return err
 		},
 	}
 }
@@ -130,7 +131,7 @@ func TestTheSQLStateOfAFatalIsTold(t *testing.T) {
 				t.Errorf("%d rows, want 1", n)
 			}
 			var state interface{ SQLState() string }
-			tx, err := b.DB.BeginTx(t.Context(), nil)
+			tx, err := b.BeginTx(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -157,7 +158,7 @@ func TestAContextIsHeededWhereTheDriverDoesNot(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, through connecting) {
 		t.Helper()
-		b, proxy := behind(t, through, perdure.Config{}, perduresql.Config{})
+		b, proxy := behind(t, through, perdure.Config{Policy: perdure.Policy{Park: time.Minute}}, perduresql.Config{})
 		for name, work := range map[string]func(ctx context.Context) error{
 			"Exec": func(ctx context.Context) error {
 				_, err := b.ExecContext(ctx, "insert into t (id) values (7)")
@@ -216,11 +217,12 @@ func TestPreparedStatementsLiveOnWhateverConnection(t *testing.T) {
 				t.Errorf("%s: Query = %v, want nil", when, err)
 				return
 			}
+			defer func() { _ = rows.Close() }()
 			n := 0
 			for rows.Next() {
 				n++
 			}
-			if err := errors.Join(rows.Err(), rows.Close()); err != nil || n != 1 {
+			if err := rows.Err(); err != nil || n != 1 {
 				t.Errorf("%s: %d rows, %v, want 1", when, n, err)
 			}
 		}
@@ -237,7 +239,9 @@ func TestPreparedStatementsLiveOnWhateverConnection(t *testing.T) {
 			t.Errorf("Prepare = %v, want 42601", err)
 		}
 		err = b.InTx(ctx, opLoad, nil, func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.StmtContext(ctx, st).ExecContext(ctx, 1)
+			inside := tx.StmtContext(ctx, st)
+			defer func() { _ = inside.Close() }()
+			_, err := inside.ExecContext(ctx, 1)
 			return err
 		})
 		if err != nil {
@@ -388,7 +392,7 @@ func TestErrorsComeBackAsTheyAre(t *testing.T) {
 		t.Helper()
 		b, _ := behind(t, through, perdure.Config{}, perduresql.Config{})
 		var n int
-		if err := b.QueryRowContext(t.Context(), "select id from t").Scan(&n); err != sql.ErrNoRows { //nolint:errorlint // untouched is the point
+		if err := b.QueryRowContext(t.Context(), "select id from t").Scan(&n); err != sql.ErrNoRows {
 			t.Errorf("QueryRow = %v, want sql.ErrNoRows itself", err)
 		}
 		err := b.InTx(t.Context(), opLoad, nil, func(_ context.Context, tx *sql.Tx) error { return tx.Commit() })

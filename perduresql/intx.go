@@ -89,7 +89,7 @@ func (t *txn) body(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx)
 	if t.once != nil && t.once.remembered {
 		return t.confirm(ctx)
 	}
-	tx, err := t.db.DB.BeginTx(context.WithValue(ctx, txnKey{}, t), &t.opts)
+	tx, err := t.db.BeginTx(context.WithValue(ctx, txnKey{}, t), &t.opts)
 	if err != nil { // it was not given out
 		t.undo(ctx)
 		return adapter.Safe(t.db.verdict(nil, err)), adapter.WithCause(ctx, err)

@@ -68,7 +68,7 @@ func (l *link) explain(err error) error {
 		e.err = errBadConn
 	}
 	if l.w != nil {
-		e.cause, e.parting = l.w.known()
+		e.parting, e.cause = l.w.known()
 	}
 	if e.cause != nil && errors.Is(e.err, e.cause) {
 		e.cause = nil

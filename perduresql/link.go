@@ -133,7 +133,7 @@ func do[T any](l *link, ctx context.Context, grace time.Duration, f func() (T, e
 		err error
 	}
 	back := make(chan result, 1)
-	go func() { //nolint:gosec // it ends when the driver comes back, or never
+	go func() {
 		v, err := f()
 		back <- result{v, err}
 	}()
@@ -171,7 +171,7 @@ func (l *link) note(err error) error {
 		return err
 	}
 	if l.w != nil {
-		if readErr, parting := l.w.known(); readErr != nil || parting != nil {
+		if parting, readErr := l.w.known(); readErr != nil || parting != nil {
 			l.broken.Store(true)
 		}
 	}

@@ -54,7 +54,10 @@ func throughPq(tb testing.TB, url string, d *perduresql.Dialer) driver.Connector
 // drivers returns the drivers that are tested, with and without a witness.
 func drivers() map[string]connecting {
 	blind := func(c connecting) connecting {
-		return func(tb testing.TB, url string, _ *perduresql.Dialer) driver.Connector { return c(tb, url, nil) }
+		return func(tb testing.TB, url string, _ *perduresql.Dialer) driver.Connector {
+			tb.Helper()
+			return c(tb, url, nil)
+		}
 	}
 	return map[string]connecting{
 		"pgx": throughPgx, "pq": throughPq, "pgx without a witness": blind(throughPgx), "pq without a witness": blind(throughPq),
@@ -106,7 +109,7 @@ func openAt(tb testing.TB, through connecting, url, directURL string, mcfg perdu
 		if err := m.Close(ctx); err != nil {
 			tb.Errorf("closing the manager: %v", err)
 		}
-		if err := b.DB.Close(); err != nil {
+		if err := b.Close(); err != nil {
 			tb.Errorf("closing: %v", err)
 		}
 	})

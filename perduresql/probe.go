@@ -29,7 +29,7 @@ func (db *DB) probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = l.Close() }()
+	defer func() { _ = l.Close() }() //nolint:contextcheck // Close has a limit of its own
 	rows, err := l.ask(ctx, probeWait, "select pg_is_in_recovery()")
 	if err != nil {
 		return l.explain(err)

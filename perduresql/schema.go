@@ -53,7 +53,7 @@ func migrate(ctx context.Context, tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, versions[v]); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "insert into perdure.version (version) values ("+strconv.Itoa(v+1)+")"); err != nil {
+		if _, err := tx.ExecContext(ctx, "insert into perdure.version (version) values ($1)", v+1); err != nil {
 			return err
 		}
 	}

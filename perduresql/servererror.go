@@ -67,7 +67,7 @@ func answerFields(w *wire, err error) (pgerr.Fields, bool) {
 	if !ok || e.SQLState() == "" {
 		return pgerr.Fields{}, false
 	}
-	if own, ok := e.(*serverError); ok { //nolint:errorlint // it was just found
+	if own, ok := e.(*serverError); ok {
 		return own.fields(), true
 	}
 	if w != nil {

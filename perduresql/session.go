@@ -80,4 +80,4 @@ func (s *session) Unreplicated() bool { return s.l.w != nil && s.l.w.unreplicate
 func (s *session) Broken() bool { return s.l.broken.Load() }
 
 // HangUp closes the connection.
-func (s *session) HangUp(context.Context) { _ = s.l.Close() }
+func (s *session) HangUp(context.Context) { _ = s.l.Close() } //nolint:contextcheck // Close has a limit of its own

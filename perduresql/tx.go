@@ -77,11 +77,11 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 		opts: sql.TxOptions{Isolation: sql.IsolationLevel(opts.Isolation), ReadOnly: opts.ReadOnly || op.ReadOnly},
 	}
 	err := c.db.m.Guarded(ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
-		j := perdure.Judgement{}
 		if t.h = c.h; c.h != nil {
 			t.kept = true
 			t.h.take(op.Name)
 		} else {
+			var j perdure.Judgement
 			var err error
 			if t.h, j, err = c.db.acquire(ctx, &op); err != nil {
 				return j, err

@@ -74,7 +74,7 @@ func TestCommitOfAForeignTransactionTellsTheTruth(t *testing.T) {
 		b, proxy := behind(t, through, perdure.Config{}, perduresql.Config{})
 		ctx := t.Context()
 		run := func(id int) error {
-			tx, err := b.DB.BeginTx(ctx, nil)
+			tx, err := b.BeginTx(ctx, nil)
 			if err != nil {
 				return err
 			}

@@ -102,10 +102,10 @@ func (w *wire) saw(kind byte, body []byte) {
 }
 
 // known returns what is known of the end of the connection.
-func (w *wire) known() (readErr error, parting *serverError) { //nolint:revive // the error is what is asked for
+func (w *wire) known() (parting *serverError, readErr error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.readErr, w.parting
+	return w.parting, w.readErr
 }
 
 // lastError returns the last ErrorResponse, or nil.
