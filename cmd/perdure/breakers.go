@@ -117,7 +117,7 @@ func row(b client.Breaker) []string {
 		why = ""
 	}
 	return []string{
-		b.Manager, b.Name, b.State, held, thousands(int64(min(b.Failures, 1<<62))), //nolint:gosec // bounded
+		b.Manager, b.Name, b.State, held, thousands(int64(min(b.Failures, 1<<62))),
 		time.Duration(b.OpenSeconds * 1e9).Round(time.Millisecond).String(), why,
 	}
 }

@@ -74,7 +74,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "format of the data on stdout: table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
-	root.AddCommand(a.demoCommand(), a.runCommand(), a.classifyCommand(), a.auditCommand(),
+	root.AddCommand(a.demoCommand(), a.runCommand(), a.classifyCommand(), a.auditCommand(), //nolint:contextcheck // cobra hands it on
 		a.serveCommand(), a.breakersCommand(), a.configCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -106,12 +106,6 @@ func explain(err error) (code int, hint string) {
 	if _, ok := errors.AsType[*admin.RemoteError](err); ok {
 		return exitUsage, "--listen 127.0.0.1:7070, or --allow-remote"
 	}
-	if h, ok := errors.AsType[interface {
-		error
-		Hint() string
-	}](err); ok {
-		return exitFailed, h.Hint()
-	}
 	if errors.Is(err, state.ErrLocked) {
 		return exitFailed, "end the other process, or give this one a directory of its own: --state-dir DIR"
 	}
@@ -133,6 +127,12 @@ func explain(err error) (code int, hint string) {
 			return exitUnreachable, h
 		}
 		return exitFailed, h
+	}
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		return exitFailed, h.Hint()
 	}
 	for _, usage := range []string{"unknown command", "unknown flag", "accepts ", "requires ", "unknown shorthand"} {
 		if strings.HasPrefix(err.Error(), usage) { // cobra has no types for these

@@ -314,8 +314,10 @@ func TestFaultsOfTheConfiguration(t *testing.T) {
 	}
 	m := manager(t, "shop")
 	for _, r := range []admin.Route{
-		{Pattern: "/x", Handler: http.NotFoundHandler()}, {Pattern: "GET /x"},
-		{Pattern: "GET /metrics/{", Handler: http.NotFoundHandler()}, {Pattern: "GET /api/runs", Handler: http.NotFoundHandler()},
+		{Pattern: "/x", Handler: http.NotFoundHandler()},
+		{Pattern: "GET /x"},
+		{Pattern: "GET /metrics/{", Handler: http.NotFoundHandler()},
+		{Pattern: "GET /api/runs", Handler: http.NotFoundHandler()},
 	} {
 		if _, err := admin.New(admin.Config{Managers: []*perdure.Manager{m}, Routes: []admin.Route{r}}); err == nil {
 			t.Errorf("route %q is taken", r.Pattern)

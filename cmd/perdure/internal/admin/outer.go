@@ -88,7 +88,7 @@ func (s *Server) tell(w *recorder, r *http.Request, took time.Duration) {
 	}
 	level := slog.LevelDebug
 	switch {
-	case status >= http.StatusInternalServerError && !(status == http.StatusServiceUnavailable && isProbe(r)),
+	case status >= http.StatusInternalServerError && (status != http.StatusServiceUnavailable || !isProbe(r)),
 		status == http.StatusUnauthorized, status == http.StatusForbidden, status == http.StatusTooManyRequests, status == http.StatusMisdirectedRequest:
 		level = slog.LevelWarn
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -99,7 +99,7 @@ func (s *Server) tell(w *recorder, r *http.Request, took time.Duration) {
 		slog.Int64("bytes", w.bytes), slog.Duration("took", took), slog.String("client", clientOf(r).String()),
 		slog.Bool("aborted", w.aborted))
 	if w.aborted {
-		panic(http.ErrAbortHandler) //nolint:forbidigo // how net/http is told to drop the connection
+		w.drop()
 	}
 }
 
@@ -154,6 +154,15 @@ func (w *recorder) Write(b []byte) (int, error) {
 	n, err := w.ResponseWriter.Write(b)
 	w.bytes += int64(n)
 	return n, err
+}
+
+// drop ends the connection, so that half an answer is not taken for a whole one.
+func (w *recorder) drop() {
+	conn, _, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil { // there is none: nobody waits for the rest
+		return
+	}
+	_ = conn.Close() // its end is what is wanted, however it comes
 }
 
 // Flush sends what was written so far.

@@ -1,4 +1,4 @@
-package leaktest_test
+package leaktest
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"go.uber.org/goleak"
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/backoff"
@@ -18,20 +17,14 @@ import (
 	"github.com/perdure/perdure/perdurepgx"
 )
 
-var server pgclustertest.Shared //nolint:gochecknoglobals // one server for all tests
-
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(server.Wrap(m), goleak.IgnoreTopFunction("github.com/jackc/pgx/v5/pgxpool.(*Pool).triggerHealthCheck.func1"))
-}
-
 // minSecrets is how many marked secrets there must be at least.
 const minSecrets = 40
 
 // open returns a guarded database with the schema and the channels wired in.
-func open(t *testing.T) (*env, *ways) {
+func open(t *testing.T, server *pgclustertest.Shared, outlets []Outlets) (*env, *ways) {
 	t.Helper()
 	ctx := t.Context()
-	w := &ways{}
+	w := &ways{outlets: outlets}
 	cfg := w.config()
 	quick := backoff.Config{Initial: time.Millisecond, Max: time.Millisecond}
 	cfg.Policy = perdure.Policy{
@@ -43,14 +36,14 @@ func open(t *testing.T) (*env, *ways) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.m, w.satellites = m, newSatellites(t)
-	w.satellites.attach(t, m)
+	w.m = m
+	w.attach(t, m)
 	url := server.Database(t)
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it has served its purpose
 	for _, sql := range schema {
 		if _, err := conn.Exec(ctx, sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
@@ -75,9 +68,19 @@ func open(t *testing.T) (*env, *ways) {
 	return &env{db: db, url: url}, w
 }
 
-// TestNoMarkedSecretLeaks provokes every leak and looks for the marks.
-func TestNoMarkedSecretLeaks(t *testing.T) {
-	e, w := open(t)
+// attach shows what m does over the outlets.
+func (w *ways) attach(t *testing.T, m *perdure.Manager) {
+	t.Helper()
+	for _, o := range w.outlets {
+		o.Attach(t, m)
+	}
+}
+
+// Run provokes every leak on a database of the server's and looks for the marks
+// in the channels of the core and of the outlets. It prints how many were found.
+func Run(t *testing.T, server *pgclustertest.Shared, outlets ...Outlets) {
+	t.Helper()
+	e, w := open(t, server, outlets)
 	marks := map[string]string{} // by the name of the leak
 	for i, l := range leaks() {
 		mark, err := l.provoked(t, e, i)
@@ -95,16 +98,19 @@ func TestNoMarkedSecretLeaks(t *testing.T) {
 		t.Errorf("%d marked secrets, want at least %d", len(marks), minSecrets)
 	}
 	leaked := map[string]bool{}
-	channels := append(w.channels(t), w.satellites.channels(t)...)
+	channels := w.channels(t)
+	for _, o := range outlets {
+		channels = append(channels, o.Channels(t)...)
+	}
 	for _, c := range channels {
-		out := c.dump()
+		out := c.Dump()
 		if out == "" {
-			t.Errorf("nothing was said over %s", c.name)
+			t.Errorf("nothing was said over %s", c.Name)
 		}
 		for name, mark := range marks {
 			if line := find(out, mark); line != "" {
 				leaked[name] = true
-				t.Errorf("%s leaks over %s: %.300s", name, c.name, line)
+				t.Errorf("%s leaks over %s: %.300s", name, c.Name, line)
 			}
 		}
 	}
@@ -116,7 +122,7 @@ func TestNoMarkedSecretLeaks(t *testing.T) {
 			t.Errorf("%s: the mark %q is not in the error at all", name, mark)
 		}
 	}
-	fmt.Printf("%d of %d marked secrets leaked over %d channels\n", len(leaked), len(marks), len(channels))
+	_, _ = fmt.Fprintf(t.Output(), "%d of %d marked secrets leaked over %d channels\n", len(leaked), len(marks), len(channels))
 }
 
 // find returns the first line of out that holds mark, "" if none does.

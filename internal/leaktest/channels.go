@@ -1,4 +1,4 @@
-package leaktest_test
+package leaktest
 
 import (
 	"bytes"
@@ -15,46 +15,56 @@ import (
 	"github.com/perdure/perdure/redact"
 )
 
-// channel is a way out of a program. dump returns all that has left by it so
+// Channel is a way out of a program. Dump returns all that has left by it so
 // far; it is called once, after everything was provoked.
-type channel struct {
-	name string
-	dump func() string
+type Channel struct {
+	Name string
+	Dump func() string
 }
 
-// outlet collects what is written. It is safe for concurrent use.
-type outlet struct {
+// Outlets show what Managers do.
+type Outlets interface {
+	// Attach begins to show what m does, before m does anything.
+	Attach(t *testing.T, m *perdure.Manager)
+	// Channels are those over which it was shown. It is called once, after everything was provoked and before
+	// the Managers are closed.
+	Channels(t *testing.T) []Channel
+}
+
+// Outlet collects what is written. It is safe for concurrent use.
+type Outlet struct {
 	mu sync.Mutex // guards b
 	b  bytes.Buffer
 }
 
 // Write implements io.Writer.
-func (o *outlet) Write(p []byte) (int, error) {
+func (o *Outlet) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.Write(p)
 }
 
-func (o *outlet) String() string {
+// String returns all that was written.
+func (o *Outlet) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.String()
 }
 
-func (o *outlet) say(s string) { _, _ = o.Write([]byte(s + "\n")) }
+// Say writes a line.
+func (o *Outlet) Say(s string) { _, _ = o.Write([]byte(s + "\n")) }
 
-// ways are the channels of the core. To plug in another, open it in newWays,
-// feed it from its hook or from caught, and add it to channels.
+// ways are the channels of the core.
 type ways struct {
-	m          *perdure.Manager
-	satellites *satellites
+	m       *perdure.Manager
+	outlets []Outlets
 
-	given    outlet // texts of *perdure.Error
-	said     outlet // redact.Error of raw errors, bare, wrapped and joined
-	managers outlet // the Manager's Logger
-	redacted outlet // a log through redact.Handler, with errors, SQL and arguments
-	hooks    outlet // hooks' events, as a program that follows the documentation writes them
-	raw      outlet // the control: everything that a careless program prints
+	given    Outlet // texts of *perdure.Error
+	said     Outlet // redact.Error of raw errors, bare, wrapped and joined
+	managers Outlet // the Manager's Logger
+	redacted Outlet // a log through redact.Handler, with errors, SQL and arguments
+	hooks    Outlet // hooks' events, as a program that follows the documentation writes them
+	raw      Outlet // the control: everything that a careless program prints
 
 	log *slog.Logger
 }
@@ -66,14 +76,14 @@ func (w *ways) config() perdure.Config {
 		Logger: slog.New(slog.NewTextHandler(&w.managers, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Hooks: perdure.Hooks{
 			AttemptEnd: func(_ context.Context, e perdure.AttemptEvent) {
-				w.hooks.say(fmt.Sprint(e.Op, e.Attempt, e.Verdict, e.CorrelationID, " ", redact.Error(e.Err)))
+				w.hooks.Say(fmt.Sprint(e.Op, e.Attempt, e.Verdict, e.CorrelationID, " ", redact.Error(e.Err)))
 			},
 			CallEnd: func(_ context.Context, e perdure.CallEvent) {
-				w.hooks.say(fmt.Sprint(e.Op, e.Attempts, e.Reason, e.Verdict, e.CorrelationID, " ", redact.Error(e.Err)))
+				w.hooks.Say(fmt.Sprint(e.Op, e.Attempts, e.Reason, e.Verdict, e.CorrelationID, " ", redact.Error(e.Err)))
 				w.failed(e.Err)
 			},
-			BreakerChange: func(e perdure.BreakerEvent) { w.hooks.say(fmt.Sprintf("%+v", e)) },
-			CommitOutcome: func(_ context.Context, e perdure.OutcomeEvent) { w.hooks.say(fmt.Sprintf("%+v", e)) },
+			BreakerChange: func(e perdure.BreakerEvent) { w.hooks.Say(fmt.Sprintf("%+v", e)) },
+			CommitOutcome: func(_ context.Context, e perdure.OutcomeEvent) { w.hooks.Say(fmt.Sprintf("%+v", e)) },
 		},
 	}
 }
@@ -81,7 +91,7 @@ func (w *ways) config() perdure.Config {
 // failed takes the text that perdure gives an error, if it is one of its own.
 func (w *ways) failed(err error) {
 	if e, ok := errors.AsType[*perdure.Error](err); ok {
-		w.given.say(e.Error() + " " + e.Hint)
+		w.given.Say(e.Error() + " " + e.Hint)
 	}
 }
 
@@ -94,14 +104,14 @@ func (w *ways) caught(ctx context.Context, err error) {
 	w.failed(w.m.Do(ctx, repeated, func(context.Context) error { return fmt.Errorf("wrapped: %w", perdure.Transient(err)) }))
 
 	for _, e := range []error{err, fmt.Errorf("%s: %w", err.Error(), err), errors.Join(err, errors.New(err.Error()))} {
-		w.said.say(redact.Error(e))
+		w.said.Say(redact.Error(e))
 		w.log.ErrorContext(ctx, "work failed", slog.Any("error", e), slog.Any("args", []any{e.Error()}))
 	}
-	w.raw.say(fmt.Sprintf("%v", err))
+	w.raw.Say(fmt.Sprintf("%v", err))
 	for _, e := range flat(err) {
-		w.raw.say(fmt.Sprintf("%+v", e))
+		w.raw.Say(fmt.Sprintf("%+v", e))
 		if b, jsonErr := json.Marshal(e); jsonErr == nil {
-			w.raw.say(string(b))
+			w.raw.Say(string(b))
 		}
 	}
 }
@@ -123,9 +133,9 @@ func flat(err error) []error {
 }
 
 // channels are those that must not hold a mark.
-func (w *ways) channels(tb testing.TB) []channel {
+func (w *ways) channels(tb testing.TB) []Channel {
 	tb.Helper()
-	return []channel{
+	return []Channel{
 		{"texts of *perdure.Error", w.given.String},
 		{"redact.Error", w.said.String},
 		{"the Manager's log", w.managers.String},

@@ -1,4 +1,4 @@
-package leaktest_test
+package leaktest
 
 import (
 	"context"

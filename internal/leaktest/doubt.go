@@ -1,4 +1,4 @@
-package leaktest_test
+package leaktest
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func doubtfulCommit(t *testing.T, w *ways, serverURL, user string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it has served its purpose
 	for _, sql := range []string{"create role " + user + " superuser login", "create table kept (id int)"} {
 		if _, err := conn.Exec(ctx, sql); err != nil {
 			t.Fatalf("%s: %v", sql, err)
@@ -50,7 +50,7 @@ func doubtfulCommit(t *testing.T, w *ways, serverURL, user string) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.satellites.attach(t, m)
+	w.attach(t, m)
 	db, err := perdurepgx.Open(ctx, pc, m, perdurepgx.Config{ResolveTimeout: time.Second})
 	if err != nil {
 		t.Fatal(err)
