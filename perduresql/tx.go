@@ -206,17 +206,18 @@ func (t *txn) beginToken(ctx context.Context, begin string, known *facts) error 
 	direct := known.direct && !known.recovery
 	if !direct {
 		// Behind a pooler the server may be another each time.
-		ask += ", " + outcome.IncarnationSQL(known.version)
+		ask += ", pg_backend_pid(), extract(epoch from now()), " + outcome.IncarnationSQL(known.version)
 	}
 	rows, err := t.first(ctx, begin, ask)
 	if err != nil {
 		return err
 	}
-	if len(rows) != 1 || !direct && len(rows[0]) != 1+outcome.IncarnationColumns {
+	if len(rows) != 1 || !direct && len(rows[0]) != 3+outcome.IncarnationColumns {
 		return errors.New("perduresql: BEGIN did not answer with the transaction's xid")
 	}
 	if t.doubt.In = known.inc; !direct {
-		t.doubt.In = outcome.IncarnationOf(rows[0][1:])
+		t.doubt.Backend = outcome.Backend{PID: rows[0][1], Began: rows[0][2], InTx: true}
+		t.doubt.In = outcome.IncarnationOf(rows[0][3:])
 	}
 	t.doubt.XID, err = strconv.ParseUint(rows[0][0], 10, 64)
 	return err
