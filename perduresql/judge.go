@@ -73,7 +73,7 @@ func (l *link) explain(err error) error {
 	if e.cause != nil && errors.Is(e.err, e.cause) {
 		e.cause = nil
 	}
-	if f, ok := answerFields(nil, e.err); ok && e.parting != nil && f.SQLState == e.parting.state {
+	if f, ok := answerFields(nil, e.err); ok && e.parting != nil && f.SQLState == e.parting.Code {
 		e.parting = nil
 	}
 	if !bad && e.cause == nil && e.parting == nil {

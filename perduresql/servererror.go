@@ -7,28 +7,25 @@ import (
 	"reflect"
 
 	"github.com/perdure/perdure/pgerr"
+	"github.com/perdure/perdure/redact"
 )
 
 // serverError is an error or notice as the server sent it, for drivers that keep
-// it to themselves.
+// it to themselves. Its fields are named as pgx names them.
 type serverError struct {
-	severity string // not localised
-	state    string
-	message  string
-	routine  string
+	SeverityUnlocalized string
+	Code                string
+	Message             string
+	Routine             string
 }
 
 // Error returns the severity, the message and the SQLSTATE.
 func (e *serverError) Error() string {
-	return e.severity + ": " + e.message + " (SQLSTATE " + e.state + ")"
+	return e.SeverityUnlocalized + ": " + e.Message + " (SQLSTATE " + e.Code + ")"
 }
 
 // SQLState returns the five-character code.
-func (e *serverError) SQLState() string { return e.state }
-
-func (e *serverError) fields() pgerr.Fields {
-	return pgerr.Fields{SQLState: e.state, Severity: e.severity, Routine: e.routine, Message: e.message}
-}
+func (e *serverError) SQLState() string { return e.Code }
 
 func parseServerError(body []byte) *serverError {
 	e := &serverError{}
@@ -42,13 +39,13 @@ func parseServerError(body []byte) *serverError {
 		body = body[end+2:]
 		switch kind {
 		case 'V':
-			e.severity = text
+			e.SeverityUnlocalized = text
 		case 'C':
-			e.state = text
+			e.Code = text
 		case 'M':
-			e.message = text
+			e.Message = text
 		case 'R':
-			e.routine = text
+			e.Routine = text
 		}
 	}
 	return e
@@ -67,12 +64,9 @@ func answerFields(w *wire, err error) (pgerr.Fields, bool) {
 	if !ok || e.SQLState() == "" {
 		return pgerr.Fields{}, false
 	}
-	if own, ok := e.(*serverError); ok {
-		return own.fields(), true
-	}
 	if w != nil {
-		if last := w.lastError(); last != nil && last.state == e.SQLState() {
-			return last.fields(), true
+		if last := w.lastError(); last != nil && last.Code == e.SQLState() {
+			return driverFields(last), true
 		}
 	}
 	return driverFields(e), true
@@ -81,7 +75,8 @@ func answerFields(w *wire, err error) (pgerr.Fields, bool) {
 // driverFields reads the fields of a driver's error by their names, which pgx and
 // lib/pq have in common: no driver is imported.
 func driverFields(e stater) pgerr.Fields {
-	f := pgerr.Fields{SQLState: e.SQLState()}
+	known, _ := redact.FieldsOf(e)
+	f := pgerr.Fields{SQLState: e.SQLState(), Routine: known.Routine, Message: known.Message}
 	v := reflect.ValueOf(e)
 	if v.Kind() == reflect.Pointer && !v.IsNil() {
 		v = v.Elem()
@@ -89,17 +84,11 @@ func driverFields(e stater) pgerr.Fields {
 	if v.Kind() != reflect.Struct {
 		return f
 	}
-	text := func(name string) string {
-		if field := v.FieldByName(name); field.IsValid() && field.Kind() == reflect.String {
-			return field.String()
-		}
-		return ""
-	}
-	f.Routine, f.Message = text("Routine"), text("Message")
-	f.Severity = text("SeverityUnlocalized")
-	if f.Severity == "" {
+	if own := v.FieldByName("SeverityUnlocalized"); own.Kind() == reflect.String && own.String() != "" {
+		f.Severity = own.String()
+	} else if s := v.FieldByName("Severity"); s.Kind() == reflect.String {
 		// Translated, unless it is one of these words.
-		switch s := text("Severity"); s {
+		switch s := s.String(); s {
 		case "ERROR", "FATAL", "PANIC", "WARNING", "NOTICE", "INFO", "LOG", "DEBUG":
 			f.Severity = s
 		}

@@ -87,15 +87,15 @@ func (w *wire) saw(kind byte, body []byte) {
 		if w.status == 'T' {
 			w.txErr = e
 		}
-		if e.severity != "ERROR" {
+		if e.SeverityUnlocalized != "ERROR" {
 			w.parting = e
 		}
 	case 'N':
 		e := parseServerError(body)
-		if e.routine == "SyncRepWaitForLSN" {
+		if e.Routine == "SyncRepWaitForLSN" {
 			w.unreplicated.Store(true)
 		}
-		if len(e.state) == 5 && e.state[:3] == "57P" {
+		if len(e.Code) == 5 && e.Code[:3] == "57P" {
 			w.parting = e
 		}
 	}
