@@ -155,6 +155,34 @@ func timeLimit(t *testing.T, b *bench) {
 	}
 }
 
+// halfOpen: an attempt whose connection leads nowhere any more does not keep its
+// own repeat waiting for its locks.
+func halfOpen(t *testing.T, b *bench) {
+	t.Helper()
+	b.must(t, b.insertSQL(1))
+	limited := perdure.Op{Name: "perduretest.halfopen", Policy: &perdure.Policy{AttemptTimeout: 2 * time.Second}}
+	rule := b.fault(t, faultproxy.Rule{
+		Name: "half open", Count: 1, Action: faultproxy.BlackHole, Side: faultproxy.Both,
+		Match: faultproxy.Match{Message: faultproxy.Run, Text: faultproxy.Contains("'half open'")},
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	runs := 0
+	err := b.InTx(ctx, limited, func(ctx context.Context, tx Tx) error {
+		runs++
+		if err := tx.Exec(ctx, "update "+b.name+" set id = id + 1"); err != nil {
+			return err
+		}
+		return tx.Exec(ctx, "select 'half open'")
+	})
+	if n := b.rows(t, 2); err != nil || n != 1 || rule.Hits() != 1 {
+		t.Errorf("InTx = %v after %d runs and %d faults with %d rows, want nil after 1 fault with 1", err, runs, rule.Hits(), n)
+	}
+	if runs > 3 {
+		t.Errorf("%d runs: the first one's locks stood in the way", runs)
+	}
+}
+
 // parking: calls wait while the server cannot be reached, and then go on; what
 // waits loses no attempt.
 func parking(t *testing.T, b *bench) {

@@ -50,6 +50,7 @@ func Conformance(t *testing.T, s Setup) {
 		{"panics", panics},
 		{"a caller's cancel", cancelled},
 		{"time limits of attempts", timeLimit},
+		{"half-open connections", halfOpen},
 		{"parking", parking},
 	}
 	for _, c := range cases {
@@ -68,6 +69,7 @@ func Conformance(t *testing.T, s Setup) {
 		run  func(t *testing.T, b *bench)
 	}{
 		{"commit with perdure's schema", commitInDoubt},
+		{"half-open connections with perdure's schema", halfOpen},
 		{"once", remembered},
 		{"once, twins", twins},
 		{"many cuts", storm},
