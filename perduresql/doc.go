@@ -35,7 +35,10 @@
 // where the driver allows it.
 //
 // Limits: perdurepgx asks for the identity of a transaction together with BEGIN.
-// Drivers of database/sql give no access to the second result of a message, so
-// that transactions with options cost one more round trip under Token, and a
-// Once two. A driver's own types behind sql.Conn.Raw are out of reach.
+// Drivers of database/sql give the rows of the first statement of a message only,
+// and pgx's takes one statement for a query: under Token a transaction costs a
+// round trip more (over lib/pq only one with options), and a Once does. Marker
+// costs none. What a driver offers behind sql.Conn.Raw is out of reach, and so is
+// COPY. Where there is no witness, or the connection is encrypted, a wait for
+// synchronous standbys that a person cancels looks like success.
 package perduresql
