@@ -30,15 +30,25 @@ func (t *txn) Commit() error {
 	defer t.db.open.Done()
 	defer t.settle()
 	// In a transaction no breaker refuses, and nothing is repeated.
-	return t.db.m.Guarded(t.db.m.WithTransaction(ctx), sqlname.Derived(t.op.Name+".commit"), func(ctx context.Context, _ int) (perdure.Judgement, error) {
-		j, err := t.commit(ctx)
-		if t.doubt.Err != nil {
-			return t.resolve(ctx)
-		}
-		t.giveBack()
-		j.Repeat = perdure.RepeatNever
-		return j, err
+	ctx = t.db.m.WithTransaction(ctx)
+	err := t.db.m.Guarded(ctx, sqlname.Derived(t.op.Name+".commit"), func(ctx context.Context, _ int) (perdure.Judgement, error) {
+		return t.finish(ctx)
 	})
+	if t.h != nil { // the Manager was closed: what it had admitted goes on all the same
+		_, err = t.finish(ctx)
+	}
+	return err
+}
+
+// finish commits a transaction that is not an InTx's.
+func (t *txn) finish(ctx context.Context) (perdure.Judgement, error) {
+	j, err := t.commit(ctx)
+	if t.doubt.Err != nil {
+		return t.resolve(ctx)
+	}
+	t.giveBack()
+	j.Repeat = perdure.RepeatNever
+	return j, err
 }
 
 // Rollback rolls back. database/sql calls it, also when the context of the

@@ -121,6 +121,9 @@ func (c *conn) query(ctx context.Context, query string, args []driver.NamedValue
 // its faults, and again on each that it is run on.
 func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	s := &stmt{c: c, query: query}
+	if sqlname.Verb(query) == "copy" { // lib/pq begins a COPY when it is prepared
+		return nil, errCopy
+	}
 	if c.h == nil && c.tx == nil {
 		defer c.free() // a statement is no session: it is prepared wherever it is run
 	}
@@ -134,6 +137,8 @@ func (c *conn) PrepareContext(ctx context.Context, query string) (driver.Stmt, e
 	}
 	return s, nil
 }
+
+var errCopy = errors.New("perduresql: COPY cannot be guarded here: use perdurepgx, or insert statements of many rows")
 
 // guarded runs f, which is about query: inside the transaction or the session
 // that is open, once; else as an operation of its own.

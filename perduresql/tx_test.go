@@ -106,6 +106,52 @@ func TestCommitOfAForeignTransactionTellsTheTruth(t *testing.T) {
 	})
 }
 
+// What was admitted goes on when the Manager is closed; a transaction that is
+// rolled back, or whose context ends, leaves nothing behind.
+func TestForeignTransactionsEnd(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, through connecting) {
+		t.Helper()
+		b, _ := behind(t, through, perdure.Config{}, perduresql.Config{})
+		ctx := t.Context()
+		begin := func(ctx context.Context, id int) *sql.Tx {
+			tx, err := b.BeginTx(ctx, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := insert(id)(ctx, tx); err != nil {
+				t.Fatal(err)
+			}
+			return tx
+		}
+		if err := begin(ctx, 1).Rollback(); err != nil {
+			t.Errorf("Rollback = %v", err)
+		}
+		ending, cancel := context.WithCancel(ctx)
+		tx := begin(ending, 2)
+		cancel()
+		if err := tx.Commit(); err == nil || errors.Is(err, perdure.ErrOutcomeUnknown) {
+			t.Errorf("Commit under an ended context = %v, want an error that is not unknown", err)
+		}
+		if _, err := b.PrepareContext(ctx, "copy t (id) from stdin"); err == nil {
+			t.Error("Prepare of a COPY = nil, want an error")
+		}
+		tx = begin(ctx, 3)
+		if err := b.m.Close(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Commit(); err != nil {
+			t.Errorf("Commit after the Manager was closed = %v, want nil", err)
+		}
+		if _, err := b.ExecContext(ctx, "select 1"); !errors.Is(err, perdure.ErrClosed) {
+			t.Errorf("Exec after the Manager was closed = %v, want ErrClosed", err)
+		}
+		if n := b.count(t, "t"); n != 1 {
+			t.Errorf("%d rows, want that of the committed one", n)
+		}
+	})
+}
+
 func TestOnceIsRemembered(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, through connecting) {

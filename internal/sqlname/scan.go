@@ -176,6 +176,12 @@ func EndsInside(sql string) bool {
 	return false
 }
 
+// Verb returns the first word of sql, in lower case.
+func Verb(sql string) string {
+	t := tokens{s: sql}
+	return strings.ToLower(t.next())
+}
+
 // ends reports whether a statement that begins with verb ends a transaction.
 func (t *tokens) ends(verb string) bool {
 	switch {
