@@ -1,4 +1,4 @@
-package perdurepgx
+package sqlname
 
 import "strings"
 
@@ -128,10 +128,10 @@ func (t *tokens) dollar() bool {
 	return true
 }
 
-// isPlain reports whether sql is a single statement that either happens or
+// IsPlain reports whether sql is a single statement that either happens or
 // does not. Verbs that may commit on their way, and strings that hold more than
 // one statement, are not.
-func isPlain(sql string) bool {
+func IsPlain(sql string) bool {
 	t := tokens{s: sql}
 	switch strings.ToLower(t.next()) {
 	case "select", "insert", "update", "delete", "merge", "values", "with", "table":
@@ -156,10 +156,10 @@ func isPlain(sql string) bool {
 	}
 }
 
-// endsInside reports whether sql would end the transaction that it runs in.
+// EndsInside reports whether sql would end the transaction that it runs in.
 // END is looked for only at the very beginning: it also closes the body of a
 // function in standard SQL.
-func endsInside(sql string) bool {
+func EndsInside(sql string) bool {
 	t := tokens{s: sql}
 	if word := t.next(); strings.EqualFold(word, "end") || t.ends(word) {
 		return true
@@ -174,6 +174,12 @@ func endsInside(sql string) bool {
 		}
 	}
 	return false
+}
+
+// Verb returns the first word of sql, in lower case.
+func Verb(sql string) string {
+	t := tokens{s: sql}
+	return strings.ToLower(t.next())
 }
 
 // ends reports whether a statement that begins with verb ends a transaction.
@@ -191,6 +197,30 @@ func (t *tokens) ends(verb string) bool {
 			word = t.next()
 		}
 		return !strings.EqualFold(word, "to") && !strings.EqualFold(word, "prepared")
+	}
+	return false
+}
+
+// MayNotify reports whether sql holds the word notify, in any case.
+func MayNotify(sql string) bool {
+	for {
+		i := strings.IndexAny(sql, "nN")
+		if i < 0 || len(sql)-i < len("notify") {
+			return false
+		}
+		if strings.EqualFold(sql[i:i+len("notify")], "notify") {
+			return true
+		}
+		sql = sql[i+1:]
+	}
+}
+
+// EndsTx reports whether sql begins or ends a transaction.
+func EndsTx(sql string) bool {
+	t := tokens{s: sql[:min(len(sql), maxScan)]}
+	switch strings.ToLower(t.next()) {
+	case "begin", "start", "commit", "end", "rollback", "abort":
+		return true
 	}
 	return false
 }

@@ -1,13 +1,10 @@
-package perdurepgx
+package outcome
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
@@ -20,14 +17,14 @@ const (
 // this side, before COMMIT was written. The server may not notice for hours,
 // and its locks, or its key, would keep the repeat waiting all the while.
 type orphan struct {
-	backend backend
+	backend Backend
 	born    time.Time
 	asked   time.Time // when the server was first asked about it
 }
 
-// adopt makes r end the backend b, if it is known. It does not wait for that.
-func (r *resolver) adopt(ctx context.Context, b backend) {
-	if b.pid == "" || b.began == "" {
+// Adopt makes r end the backend b, if it is known. It does not wait for that.
+func (r *Resolver) Adopt(ctx context.Context, b Backend) {
+	if b.PID == "" || b.Began == "" {
 		return
 	}
 	r.mu.Lock()
@@ -39,12 +36,12 @@ func (r *resolver) adopt(ctx context.Context, b backend) {
 }
 
 // left returns the orphans that are to be looked for.
-func (r *resolver) left() []*orphan {
+func (r *Resolver) left() []*orphan {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	still := r.orphans[:0]
 	for _, o := range r.orphans {
-		if o.backend.pid != "" && time.Since(o.born) < r.db.cfg.ResolveTimeout && (o.asked.IsZero() || time.Since(o.asked) < orphanWatch) {
+		if o.backend.PID != "" && time.Since(o.born) < r.cfg.Limit && (o.asked.IsZero() || time.Since(o.asked) < orphanWatch) {
 			still = append(still, o)
 		}
 	}
@@ -56,7 +53,7 @@ func (r *resolver) left() []*orphan {
 // endOrphans ends those of all that are in a transaction, and forgets those that
 // are gone. An active one is ended too: it cannot be in a COMMIT, for none was
 // sent. Without the right to do so that is left to time.
-func endOrphans(ctx context.Context, pc *pgconn.PgConn, all []*orphan) error {
+func (r *Resolver) endOrphans(ctx context.Context, c Session, all []*orphan) error {
 	if len(all) == 0 {
 		return nil
 	}
@@ -67,11 +64,11 @@ func endOrphans(ctx context.Context, pc *pgconn.PgConn, all []*orphan) error {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString("(" + strconv.Itoa(i) + "," + o.backend.pid + "," + o.backend.began + "," + strconv.FormatBool(o.backend.inTx) + ")")
+		b.WriteString("(" + strconv.Itoa(i) + "," + o.backend.PID + "," + o.backend.Began + "," + strconv.FormatBool(o.backend.InTx) + ")")
 	}
 	b.WriteString(") v (i, pid, began, in_tx) on a.pid = v.pid and v.began = extract(epoch from case when v.in_tx then a.xact_start else a.backend_start end)")
-	rows, _, err := simple(ctx, pc, b.String())
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && refused(e) {
+	rows, _, err := c.Script(ctx, b.String())
+	if _, refused := r.cfg.State(err); refused {
 		rows, err = nil, nil
 	}
 	if err != nil {
@@ -86,7 +83,7 @@ func endOrphans(ctx context.Context, pc *pgconn.PgConn, all []*orphan) error {
 			o.asked = time.Now()
 		}
 		if !idle[strconv.Itoa(i)] {
-			o.backend = backend{} // gone, or about to be
+			o.backend = Backend{} // gone, or about to be
 		}
 	}
 	return nil

@@ -1,4 +1,4 @@
-package perdurepgx
+package sqlname
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 func TestStatementNames(t *testing.T) {
 	t.Parallel()
 	declared := perdure.Op{Name: "GetFlight", ReadOnly: true}
-	db := &DB{ops: map[string]perdure.Op{"GetFlight": declared}}
+	names := New([]perdure.Op{declared})
 	for sql, want := range map[string]string{
 		"select * from flights where id = 1":                      "select.flights",
 		"SELECT\n\t'from x' /* from y */ -- from z\nFROM Flights": "select.flights",
@@ -34,15 +34,15 @@ func TestStatementNames(t *testing.T) {
 		"select $$from t$$ from u":                                "select.u",
 		"select e'\\' from x' from v":                             "select.v",
 	} {
-		if op, _ := db.statement(t.Context(), sql); op.Name != want {
+		if op, _ := names.Statement(t.Context(), sql); op.Name != want {
 			t.Errorf("the name of %q = %q, want %q", sql, op.Name, want)
 		}
 	}
-	if op, _ := db.statement(t.Context(), "-- name: GetFlight :one\nselect 1"); !op.ReadOnly {
+	if op, _ := names.Statement(t.Context(), "-- name: GetFlight :one\nselect 1"); !op.ReadOnly {
 		t.Error("a declared op lost what it says")
 	}
 	ctx := perdure.WithOp(context.WithoutCancel(t.Context()), perdure.Op{Name: "mine"})
-	if op, _ := db.statement(ctx, "select 1"); op.Name != "mine" {
+	if op, _ := names.Statement(ctx, "select 1"); op.Name != "mine" {
 		t.Errorf("the name under WithOp = %q, want mine", op.Name)
 	}
 }
@@ -54,24 +54,24 @@ func TestPlainStatements(t *testing.T) {
 		"select 1; select 2": false, "call p()": false, "do $$ begin commit; end $$": false, "vacuum": false,
 		"begin": false, "": false, "/* ; */ update t set a = 1": true, "create index concurrently i on t (a)": false,
 	} {
-		if got := isPlain(sql); got != want {
-			t.Errorf("isPlain(%q) = %v, want %v", sql, got, want)
+		if got := IsPlain(sql); got != want {
+			t.Errorf("IsPlain(%q) = %v, want %v", sql, got, want)
 		}
 	}
 	for sql, want := range map[string]bool{"NOTIFY x": true, "select pg_notify('a', 'b')": true, "select 1": false, "no tify": false, "nnotify": true} {
-		if got := mayNotify(sql); got != want {
-			t.Errorf("mayNotify(%q) = %v, want %v", sql, got, want)
+		if got := MayNotify(sql); got != want {
+			t.Errorf("MayNotify(%q) = %v, want %v", sql, got, want)
 		}
 	}
 }
 
 func TestNamesAreBounded(t *testing.T) {
 	t.Parallel()
-	db := &DB{}
+	names := New(nil)
 	for i := range 2 * maxNamed {
-		db.statement(t.Context(), "select "+strings.Repeat("x", i%97)+string(rune('a'+i%26))+strings.Repeat("y", i/97))
+		names.Statement(t.Context(), "select "+strings.Repeat("x", i%97)+string(rune('a'+i%26))+strings.Repeat("y", i/97))
 	}
-	if n := db.names.count.Load(); n > maxNamed {
+	if n := names.count.Load(); n > maxNamed {
 		t.Errorf("%d statements are remembered, want at most %d", n, maxNamed)
 	}
 }
@@ -86,13 +86,13 @@ func FuzzName(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
-		s := (&DB{}).describe(sql)
+		s := New(nil).describe(sql)
 		if err := m.Do(t.Context(), s.op, func(context.Context) error { return nil }); err != nil {
 			t.Errorf("the name %q of %q: %v", s.op.Name, sql, err)
 		}
-		isPlain(sql)
-		endsTx(sql)
-		mayNotify(sql)
+		IsPlain(sql)
+		EndsTx(sql)
+		MayNotify(sql)
 	})
 }
 
@@ -107,8 +107,8 @@ func TestStatementsThatEndATransaction(t *testing.T) {
 		"create function f() returns int begin atomic select 1; end": false, "select 1; select ';commit'": false,
 		"do $$ begin commit; end $$": false, "release savepoint commit": false,
 	} {
-		if got := endsInside(sql); got != want {
-			t.Errorf("endsInside(%q) = %t, want %t", sql, got, want)
+		if got := EndsInside(sql); got != want {
+			t.Errorf("EndsInside(%q) = %t, want %t", sql, got, want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package perdurepgx
+package outcome
 
 import (
 	"testing"
@@ -8,7 +8,7 @@ import (
 
 func TestWeighStatus(t *testing.T) {
 	t.Parallel()
-	old := incarnation{system: "7", timeline: "1", started: "100", walReset: "90", bgReset: "91"}
+	old := Incarnation{system: "7", timeline: "1", started: "100", walReset: "90", bgReset: "91"}
 	restarted, crashed, reset, promoted, foreign := old, old, old, old, old
 	restarted.started = "200"
 	crashed.walReset, crashed.bgReset = "200", "200"
@@ -17,7 +17,7 @@ func TestWeighStatus(t *testing.T) {
 	foreign.system = "8"
 	const ask = perdure.Resolution("")
 	for name, tc := range map[string]struct {
-		now        incarnation
+		now        Incarnation
 		status     string
 		next, seen string // of the checkpoint
 		want       perdure.Resolution
@@ -39,12 +39,12 @@ func TestWeighStatus(t *testing.T) {
 		"committed, after a crash, epoch beyond 32 bits":      {crashed, "committed", "1:0", "1", perdure.Undecided},
 		"committed, after a crash, checkpoint not to be read": {crashed, "committed", "", "1", perdure.Undecided},
 	} {
-		got := weigh(doubt{xid: 100, inc: old}, tc.now, tc.status, []string{tc.next, tc.seen})
-		if got.resolution != tc.want {
-			t.Errorf("%s = %q (%s), want %q", name, got.resolution, got.evidence, tc.want)
+		got := weigh(Doubt{XID: 100, In: old}, tc.now, tc.status, []string{tc.next, tc.seen})
+		if got.Resolution != tc.want {
+			t.Errorf("%s = %q (%s), want %q", name, got.Resolution, got.Evidence, tc.want)
 		}
 	}
-	if got := weigh(doubt{xid: 100}, incarnation{}, "committed", []string{"", ""}); got.resolution != perdure.Undecided {
-		t.Errorf("without an identity = %q, want unknown", got.resolution)
+	if got := weigh(Doubt{XID: 100}, Incarnation{}, "committed", []string{"", ""}); got.Resolution != perdure.Undecided {
+		t.Errorf("without an identity = %q, want unknown", got.Resolution)
 	}
 }

@@ -1,12 +1,14 @@
-package perdurepgx
+// Package outcome finds out what became of a COMMIT whose reply was lost, for
+// every adapter: the schema of markers, the tokens, the resolver that asks on a
+// connection of its own, and the fence that ends backends which wait for a
+// client that is gone.
+package outcome
 
 import (
 	"context"
 	"errors"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/perdure/perdure"
 )
@@ -23,24 +25,61 @@ const (
 	lastPoll      = 50 * time.Millisecond
 )
 
-// resolver finds out what became of commits. One goroutine asks for all, on a
+// Session is a connection of the resolver's own. One goroutine uses it at a time.
+type Session interface {
+	// Script runs statements one after the other on one server, the first error
+	// ends it. It returns the rows of all as text (NULL is "", true is "t"), and
+	// the command tag of the last.
+	Script(ctx context.Context, statements ...string) (rows [][]string, tag string, err error)
+	// Version returns the major version of the server; zero if it is not known.
+	Version() int
+	// Unreplicated reports whether a wait for synchronous standbys was cancelled,
+	// and forgets it.
+	Unreplicated() bool
+	// Broken reports whether nothing can be asked any more.
+	Broken() bool
+	// HangUp closes it without waiting for long.
+	HangUp(ctx context.Context)
+}
+
+// Config configures a [Resolver]. Its funcs may be called concurrently.
+type Config struct {
+	// Dial connects beside the pool, within limit.
+	Dial func(ctx context.Context, limit time.Duration) (Session, error)
+	// State returns the SQLSTATE of err, if it is an answer of the server, and
+	// whether that was a plain no (severity ERROR).
+	State func(err error) (state string, refused bool)
+	// Level returns the synchronous_commit of the pool's connections; "" if it is not known.
+	Level func() string
+	// Go starts a goroutine that the owner waits for.
+	Go func(f func())
+	// Closed ends everything.
+	Closed <-chan struct{}
+	// Limit is how long a doubt may be looked into.
+	Limit time.Duration
+}
+
+// Resolver finds out what became of commits. One goroutine asks for all, on a
 // connection of its own that no breaker can refuse; it lives only while there
-// is something to ask, and a little longer.
-type resolver struct {
-	db *DB
+// is something to ask, and a little longer. It is safe for concurrent use.
+type Resolver struct {
+	cfg Config
 
 	mu      sync.Mutex // guards the fields below
-	waiting []*question
+	waiting []*Question
 	orphans []*orphan
 	running bool
 	wake    chan struct{} // of size 1
 }
 
-// question is a doubt in the resolver.
-type question struct {
-	doubt  doubt
-	method Outcome
-	ready  chan answer // of size 1
+// NewResolver returns a resolver that asks as cfg says.
+func NewResolver(cfg Config) *Resolver { return &Resolver{cfg: cfg} }
+
+// Question is a doubt in the resolver.
+type Question struct {
+	Doubt  Doubt
+	Marker bool        // ask for its marker, not for its xid
+	ready  chan Answer // of size 1
 
 	// The resolver's goroutine alone uses these two.
 	idle    time.Time // since when its backend was seen idle in the transaction
@@ -51,13 +90,14 @@ type question struct {
 	why   error      // what stood in the way last
 }
 
-// resolve asks q and waits for the answer, for Config.ResolveTimeout at most.
-func (r *resolver) resolve(ctx context.Context, q *question) answer {
-	limit := r.db.cfg.ResolveTimeout
+// Resolve asks q and waits for the answer, for Config.Limit at most, also when
+// ctx has ended.
+func (r *Resolver) Resolve(ctx context.Context, q *Question) Answer {
+	limit := r.cfg.Limit
 	if q.tooOld() {
 		return tooOldAnswer()
 	}
-	q.ready = make(chan answer, 1)
+	q.ready = make(chan Answer, 1)
 	r.mu.Lock()
 	r.waiting = append(r.waiting, q)
 	r.start(ctx)
@@ -69,7 +109,7 @@ func (r *resolver) resolve(ctx context.Context, q *question) answer {
 	case a := <-q.ready:
 		return a
 	case <-timer.C:
-	case <-r.db.closed:
+	case <-r.cfg.Closed:
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -83,7 +123,7 @@ func (r *resolver) resolve(ctx context.Context, q *question) answer {
 }
 
 // start makes sure that the goroutine runs, and wakes it. r.mu is held.
-func (r *resolver) start(ctx context.Context) {
+func (r *Resolver) start(ctx context.Context) {
 	if r.wake == nil {
 		r.wake = make(chan struct{}, 1)
 	}
@@ -94,24 +134,27 @@ func (r *resolver) start(ctx context.Context) {
 	if !r.running {
 		r.running = true
 		base := context.WithoutCancel(ctx)
-		r.db.background.Go(func() { r.run(base) })
+		r.cfg.Go(func() { r.run(base) })
 	}
 }
 
+// MinRetention is the shortest time for which rows may be kept.
+const MinRetention = time.Hour
+
 // maxAge is how old a doubt may be: the marker of an older one may be pruned,
 // by a program whose Config keeps them for the shortest time.
-const maxAge = minRetention / 2
+const maxAge = MinRetention / 2
 
 // tooOld reports whether a marker that is not there proves nothing any more.
 // The wall clock counts: a process may have been asleep with its machine.
-func (q *question) tooOld() bool { return time.Since(q.doubt.sent.Round(0)) > maxAge }
+func (q *Question) tooOld() bool { return time.Since(q.Doubt.Sent.Round(0)) > maxAge }
 
-func tooOldAnswer() answer {
-	return answer{resolution: perdure.Undecided, evidence: "the doubt is older than markers are sure to be kept"}
+func tooOldAnswer() Answer {
+	return Answer{Resolution: perdure.Undecided, Evidence: "the doubt is older than markers are sure to be kept"}
 }
 
 // answer gives q its answer; the first counts.
-func (q *question) answer(a answer) {
+func (q *Question) answer(a Answer) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.given {
@@ -121,7 +164,7 @@ func (q *question) answer(a answer) {
 }
 
 // hinder notes what stands in the way.
-func (q *question) hinder(err error) {
+func (q *Question) hinder(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if err != nil {
@@ -129,14 +172,14 @@ func (q *question) hinder(err error) {
 	}
 }
 
-func (q *question) open() bool {
+func (q *Question) open() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return !q.given
 }
 
 // batch returns the questions that are still open.
-func (r *resolver) batch() []*question {
+func (r *Resolver) batch() []*Question {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	still := r.waiting[:0]
@@ -147,13 +190,17 @@ func (r *resolver) batch() []*question {
 	}
 	clear(r.waiting[len(still):])
 	r.waiting = still
-	return append([]*question(nil), still[:min(len(still), resolverBatch)]...)
+	return append([]*Question(nil), still[:min(len(still), resolverBatch)]...)
 }
 
 // run is the resolver's goroutine.
-func (r *resolver) run(ctx context.Context) {
-	var pc *pgconn.PgConn
-	defer func() { hangUp(ctx, pc) }()
+func (r *Resolver) run(ctx context.Context) {
+	var c Session
+	defer func() {
+		if c != nil {
+			c.HangUp(ctx)
+		}
+	}()
 	poll := firstPoll
 	dialing := patience{limit: resolverDial, most: dialSlow}
 	asking := patience{limit: resolverAsk, most: resolverSlow}
@@ -165,10 +212,10 @@ func (r *resolver) run(ctx context.Context) {
 			}
 			continue
 		}
-		if pc == nil {
+		if c == nil {
 			var err error
-			if pc, err = r.db.dialOwn(ctx, dialing.limit); err != nil {
-				pc = nil
+			if c, err = r.cfg.Dial(ctx, dialing.limit); err != nil {
+				c = nil
 				dialing.failed(err)
 				hinderAll(batch, err)
 				if len(batch) > 0 && !r.pause(resolverRetry, nil) || len(batch) == 0 && !r.pause(orphanRetry, r.wake) {
@@ -177,12 +224,12 @@ func (r *resolver) run(ctx context.Context) {
 				continue
 			}
 		}
-		err := r.ask(ctx, pc, batch, orphans, asking.limit)
+		err := r.ask(ctx, c, batch, orphans, asking.limit)
 		if err != nil {
 			asking.failed(err)
 			hinderAll(batch, err)
-			hangUp(ctx, pc)
-			pc = nil
+			c.HangUp(ctx)
+			c = nil
 		} else {
 			asking = patience{limit: resolverAsk, most: resolverSlow}
 		}
@@ -213,31 +260,22 @@ func (p *patience) failed(err error) {
 	}
 }
 
-func hinderAll(batch []*question, err error) {
+func hinderAll(batch []*Question, err error) {
 	for _, q := range batch {
 		q.hinder(err)
 	}
 }
 
-func hangUp(ctx context.Context, pc *pgconn.PgConn) {
-	if pc != nil {
-		ctx, cancel := context.WithTimeout(ctx, resolverDial)
-		defer cancel()
-		_ = pc.Close(ctx)
-		_ = pc.Conn().Close() // the driver's clean-up of a broken connection would take 15 seconds
-	}
-}
-
 // linger waits for a question. It reports false, and the goroutine ends, if
 // none comes.
-func (r *resolver) linger() bool {
+func (r *Resolver) linger() bool {
 	timer := time.NewTimer(resolverIdle)
 	defer timer.Stop()
 	select {
 	case <-r.wake:
 		return true
 	case <-timer.C:
-	case <-r.db.closed:
+	case <-r.cfg.Closed:
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -249,7 +287,7 @@ func (r *resolver) linger() bool {
 }
 
 // pause waits, or less if it is woken. It reports false if the DB is closed.
-func (r *resolver) pause(d time.Duration, wake <-chan struct{}) bool {
+func (r *Resolver) pause(d time.Duration, wake <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -257,7 +295,7 @@ func (r *resolver) pause(d time.Duration, wake <-chan struct{}) bool {
 		return true
 	case <-wake:
 		return true
-	case <-r.db.closed:
+	case <-r.cfg.Closed:
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -266,29 +304,29 @@ func (r *resolver) pause(d time.Duration, wake <-chan struct{}) bool {
 }
 
 // ask asks for all of batch. An error means that the connection is of no use.
-func (r *resolver) ask(ctx context.Context, pc *pgconn.PgConn, batch []*question, orphans []*orphan, limit time.Duration) error {
+func (r *Resolver) ask(ctx context.Context, c Session, batch []*Question, orphans []*orphan, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	var markers, tokens []*question
+	var markers, tokens []*Question
 	for _, q := range batch {
-		if q.method == Marker {
+		if q.Marker {
 			markers = append(markers, q)
 		} else {
 			tokens = append(tokens, q)
 		}
 	}
-	errMarkers := r.askMarkers(ctx, pc, markers)
+	errMarkers := r.askMarkers(ctx, c, markers)
 	var errTokens error
-	if !pc.IsClosed() {
-		errTokens = r.askTokens(ctx, pc, tokens, limit)
+	if !c.Broken() {
+		errTokens = r.askTokens(ctx, c, tokens, limit)
 	}
 	if errMarkers == nil && errTokens == nil {
-		if err := endOrphans(ctx, pc, orphans); err != nil {
+		if err := r.endOrphans(ctx, c, orphans); err != nil {
 			return err
 		}
 		for _, q := range batch {
-			if q.open() && q.doubt.xid != 0 {
-				if err := r.fence(ctx, pc, q); err != nil {
+			if q.open() && q.Doubt.XID != 0 {
+				if err := r.fence(ctx, c, q); err != nil {
 					return err
 				}
 			}

@@ -1,7 +1,11 @@
-package perdurepgx
+// Package sqlname tells from the text of a statement what it is called, whether
+// it happens as a whole or not at all, and whether it would end a transaction.
+// It reads SQL no deeper than that takes.
+package sqlname
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,57 +28,85 @@ type statement struct {
 	plain bool
 }
 
-// names remembers what statements are called. Past maxNamed it forgets nothing
-// and learns nothing: names are then made anew each time.
-type names struct {
+// Names gives statements their ops and remembers them. Past maxNamed statements
+// it forgets nothing and learns nothing: names are then made anew each time. It
+// is safe for concurrent use and must not be copied.
+type Names struct {
+	ops   map[string]perdure.Op
 	known sync.Map // string → *statement
 	count atomic.Int64
 }
 
-// statement returns the op of sql: the one in ctx, the one of Config.Ops that
-// its "-- name: X" header names, or one derived from its verb and first table,
-// such as select.flights, which has statistics but no breaker.
-func (db *DB) statement(ctx context.Context, sql string) (perdure.Op, bool) {
-	s := db.named(sql)
+// New returns Names that know ops by the "-- name: X" header of a statement.
+func New(ops []perdure.Op) *Names {
+	n := &Names{ops: make(map[string]perdure.Op, len(ops))}
+	for _, op := range ops {
+		n.ops[op.Name] = op
+	}
+	return n
+}
+
+// Faults returns what is wrong with declared ops, each with its place in the list.
+func Faults(ops []perdure.Op) []error {
+	var faults []error
+	seen := make(map[string]bool, len(ops))
+	for i, op := range ops {
+		if op.Name == "" {
+			faults = append(faults, fmt.Errorf("ops[%d]: the name is empty", i))
+		} else if seen[op.Name] {
+			faults = append(faults, fmt.Errorf("ops[%d]: %q is there twice", i, op.Name))
+		}
+		seen[op.Name] = true
+	}
+	return faults
+}
+
+// Statement returns the op of sql: the one in ctx, the declared one that its
+// "-- name: X" header names, or one derived from its verb and first table, such
+// as select.flights, which has statistics but no breaker. It is plain if it is
+// one statement of which nothing remains when the server refuses it.
+func (n *Names) Statement(ctx context.Context, sql string) (op perdure.Op, plain bool) {
+	s := n.named(sql)
 	if op, ok := perdure.OpFrom(ctx); ok {
 		return op, s.plain
 	}
 	return s.op, s.plain
 }
 
-func (db *DB) named(sql string) *statement {
-	if v, ok := db.names.known.Load(sql); ok {
+func (n *Names) named(sql string) *statement {
+	if v, ok := n.known.Load(sql); ok {
 		return v.(*statement) //nolint:forcetypeassert // the map holds nothing else
 	}
-	s := db.describe(sql)
-	if len(sql) <= maxNameSQL && db.names.count.Load() < maxNamed {
-		if _, there := db.names.known.LoadOrStore(strings.Clone(sql), s); !there {
-			db.names.count.Add(1)
+	s := n.describe(sql)
+	if len(sql) <= maxNameSQL && n.count.Load() < maxNamed {
+		if _, there := n.known.LoadOrStore(strings.Clone(sql), s); !there {
+			n.count.Add(1)
 		}
 	}
 	return s
 }
 
-func (db *DB) describe(sql string) *statement {
-	s := &statement{plain: isPlain(sql)}
+func (n *Names) describe(sql string) *statement {
+	s := &statement{plain: IsPlain(sql)}
 	if name := headerName(sql); name != "" {
-		if op, ok := db.ops[name]; ok {
+		if op, ok := n.ops[name]; ok {
 			s.op = op
 			return s
 		}
-		s.op = derivedOp(name)
+		s.op = Derived(name)
 		return s
 	}
-	s.op = derivedOp(derivedName(sql))
+	s.op = Derived(derivedName(sql))
 	return s
 }
 
-// derivedOp is an op that nobody declared: it is counted, but has no breaker,
-// since a name made of SQL may stand for many statements.
-func derivedOp(name string) perdure.Op {
+// Derived is an op that nobody declared: it is counted, but has no breaker,
+// since a name made of SQL may stand for many statements. What may not stand in
+// a name becomes "_".
+func Derived(name string) perdure.Op {
 	var p perdure.Policy
 	p.Breaker.Rule = "off"
-	return perdure.Op{Name: name, Policy: &p}
+	return perdure.Op{Name: clean(name), Policy: &p}
 }
 
 // headerName returns X of a leading "-- name: X :kind" comment, as sqlc writes it.

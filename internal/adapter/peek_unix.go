@@ -1,15 +1,15 @@
 //go:build unix
 
-package perdurepgx
+package adapter
 
 import (
 	"net"
 	"syscall"
 )
 
-// readable reports whether something waits to be read on conn (data, the end,
+// Readable reports whether something waits to be read on conn (data, the end,
 // or an error), without waiting, without taking it, and without a round trip.
-func readable(conn net.Conn) bool {
+func Readable(conn net.Conn) bool {
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
 		return false

@@ -1,4 +1,4 @@
-package perdurepgx
+package outcome
 
 import (
 	"crypto/rand"
@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// uuid names one attempt. It is of version 7: it begins with the time, so that
+// UUID names one attempt. It is of version 7: it begins with the time, so that
 // the rows of the marker table are added at the end of its index.
-type uuid [16]byte
+type UUID [16]byte
 
-func newUUID() uuid {
-	var u uuid
+// NewUUID returns the name of a new attempt.
+func NewUUID() UUID {
+	var u UUID
 	_, _ = rand.Read(u[:]) // never fails
 	ms := uint64(time.Now().UnixMilli())
 	for i := range 6 {
@@ -23,7 +24,7 @@ func newUUID() uuid {
 }
 
 // String returns the usual form with four hyphens.
-func (u uuid) String() string {
+func (u UUID) String() string {
 	var b [36]byte
 	hex.Encode(b[0:8], u[0:4])
 	hex.Encode(b[9:13], u[4:6])

@@ -1,4 +1,4 @@
-package perdurepgx
+package outcome
 
 import (
 	"context"
@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/perdure/perdure"
 )
@@ -28,26 +26,25 @@ const sqlStateFuture = "22023" // "transaction ID is in the future"
 // askTokens asks for the fate of each xid, together with the identity of the
 // server that answers, in one round trip each. What half of limit is not enough
 // for is left for the next time: answers count only after the last round trip.
-func (r *resolver) askTokens(ctx context.Context, pc *pgconn.PgConn, batch []*question, limit time.Duration) error {
-	committed := make([]*question, 0, len(batch))
+func (r *Resolver) askTokens(ctx context.Context, c Session, batch []*Question, limit time.Duration) error {
+	committed := make([]*Question, 0, len(batch))
 	began := time.Now()
 	for _, q := range batch {
 		if time.Since(began) > limit/2 {
 			break
 		}
-		v := major(pc)
-		// Two statements in one message: an error of the second leaves the rows of the first.
-		sql := "select pg_is_in_recovery(), " + incarnationSQL(v) + ", " + checkpointSQL(v) +
-			"; select coalesce(pg_xact_status('" + strconv.FormatUint(q.doubt.xid, 10) + "'::xid8), '')"
-		rows, _, err := simple(ctx, pc, sql)
+		v := c.Version()
+		// Two statements on one server: an error of the second leaves the rows of the first.
+		rows, _, err := c.Script(ctx, "select pg_is_in_recovery(), "+IncarnationSQL(v)+", "+checkpointSQL(v),
+			"select coalesce(pg_xact_status('"+strconv.FormatUint(q.Doubt.XID, 10)+"'::xid8), '')")
 		status := ""
-		if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == sqlStateFuture && len(rows) == 1 {
+		if state, _ := r.cfg.State(err); state == sqlStateFuture && len(rows) == 1 {
 			status, err = statusFuture, nil
 		}
 		if err != nil {
 			return err
 		}
-		if len(rows[0]) != 1+incarnationColumns+2 || status == "" && len(rows) != 2 {
+		if len(rows[0]) != 1+IncarnationColumns+2 || status == "" && len(rows) != 2 {
 			return errors.New("the server did not answer what became of a transaction")
 		}
 		if rows[0][0] != "f" {
@@ -56,12 +53,12 @@ func (r *resolver) askTokens(ctx context.Context, pc *pgconn.PgConn, batch []*qu
 		if status == "" {
 			status = rows[1][0]
 		}
-		now := incarnationOf(rows[0][1:])
-		a := weigh(q.doubt, now, status, rows[0][1+incarnationColumns:])
+		now := IncarnationOf(rows[0][1:])
+		a := weigh(q.Doubt, now, status, rows[0][1+IncarnationColumns:])
 		switch {
-		case a.resolution == perdure.Committed:
+		case a.Resolution == perdure.Committed:
 			committed = append(committed, q)
-		case a.resolution != "":
+		case a.Resolution != "":
 			q.answer(a)
 		default:
 			q.hinder(errStillOpen)
@@ -73,19 +70,19 @@ func (r *resolver) askTokens(ctx context.Context, pc *pgconn.PgConn, batch []*qu
 	// A WAL record of our own comes later than theirs: once it is acknowledged
 	// as far as synchronous_commit demands, so are they.
 	sql := "select pg_logical_emit_message(true, 'perdure', '')"
-	if level := r.db.syncLevel.Load(); level != nil {
-		sql += ", set_config('synchronous_commit', '" + *level + "', true)"
+	if level := r.cfg.Level(); level != "" {
+		sql += ", set_config('synchronous_commit', '" + level + "', true)"
 	}
-	if _, _, err := simple(ctx, pc, sql); err != nil {
+	if _, _, err := c.Script(ctx, sql); err != nil {
 		return fmt.Errorf("committed, but not acknowledged by the standbys: %w", err)
 	}
-	if wireOf(pc).unreplicated.Swap(false) {
-		return errUnreplicated
+	if c.Unreplicated() {
+		return ErrUnreplicated
 	}
 	for _, q := range committed {
-		q.answer(answer{
-			resolution: perdure.Committed,
-			evidence:   "xid " + strconv.FormatUint(q.doubt.xid, 10) + " is committed, and the server has not crashed since",
+		q.answer(Answer{
+			Resolution: perdure.Committed,
+			Evidence:   "xid " + strconv.FormatUint(q.Doubt.XID, 10) + " is committed, and the server has not crashed since",
 		})
 	}
 	return nil
@@ -106,29 +103,29 @@ const (
 // again: "aborted" and "in the future" still prove that the transaction is not
 // there, "committed" proves nothing, unless the xid is one that the last crash
 // recovery has given back. The zero answer means: ask again.
-func weigh(d doubt, now incarnation, status string, checkpoint []string) answer {
-	xid := "xid " + strconv.FormatUint(d.xid, 10)
-	same := d.inc.same(now)
+func weigh(d Doubt, now Incarnation, status string, checkpoint []string) Answer {
+	xid := "xid " + strconv.FormatUint(d.XID, 10)
+	same := d.In.same(now)
 	switch {
-	case d.inc.system != now.system:
-		return answer{resolution: perdure.Undecided, evidence: "another database system answers", hint: "look whether the work is there"}
+	case d.In.system != now.system:
+		return Answer{Resolution: perdure.Undecided, Evidence: "another database system answers", Hint: "look whether the work is there"}
 	case status == statusFuture:
-		return answer{resolution: perdure.Aborted, evidence: xid + " was never written: it is in the future"}
+		return Answer{Resolution: perdure.Aborted, Evidence: xid + " was never written: it is in the future"}
 	case status == statusAborted:
-		return answer{resolution: perdure.Aborted, evidence: xid + " is aborted"}
+		return Answer{Resolution: perdure.Aborted, Evidence: xid + " is aborted"}
 	case status == statusInProgress:
-		return answer{}
+		return Answer{}
 	case status == "":
-		return answer{resolution: perdure.Undecided, evidence: xid + " is too old for the server to know"}
+		return Answer{Resolution: perdure.Undecided, Evidence: xid + " is too old for the server to know"}
 	case same:
-		return answer{resolution: perdure.Committed}
+		return Answer{Resolution: perdure.Committed}
 	case givenBack(d, now, checkpoint):
-		return answer{resolution: perdure.Aborted, evidence: xid + " was lost in a crash and handed out again"}
+		return Answer{Resolution: perdure.Aborted, Evidence: xid + " was lost in a crash and handed out again"}
 	}
-	return answer{
-		resolution: perdure.Undecided,
-		evidence:   xid + " is committed, but the server has crashed or failed over since and may have handed it out again",
-		hint:       hintMarker,
+	return Answer{
+		Resolution: perdure.Undecided,
+		Evidence:   xid + " is committed, but the server has crashed or failed over since and may have handed it out again",
+		Hint:       hintMarker,
 	}
 }
 
@@ -137,12 +134,12 @@ const hintMarker = "look whether the work is there; use Marker (db.Migrate) to b
 // givenBack reports whether the crash recovery of now has given d's xid back:
 // its checkpoint, the only one since, had not counted it. Statistics that a
 // person reset are told apart by both of their times having changed.
-func givenBack(d doubt, now incarnation, checkpoint []string) bool {
-	if d.inc.timeline != now.timeline || d.inc.walReset == now.walReset || d.inc.bgReset == now.bgReset || checkpoint[1] != "1" {
+func givenBack(d Doubt, now Incarnation, checkpoint []string) bool {
+	if d.In.timeline != now.timeline || d.In.walReset == now.walReset || d.In.bgReset == now.bgReset || checkpoint[1] != "1" {
 		return false
 	}
 	next, ok := fullXID(checkpoint[0])
-	return ok && d.xid >= next
+	return ok && d.XID >= next
 }
 
 // fullXID reads "epoch:xid".

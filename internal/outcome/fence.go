@@ -1,4 +1,4 @@
-package perdurepgx
+package outcome
 
 import (
 	"context"
@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // fenceAfter is how long the backend of a lost COMMIT must have been seen idle
@@ -20,9 +18,9 @@ const sqlStatePrivilege = "42501"
 
 // fence looks for the backend that still runs q's transaction, and ends it if
 // it does nothing but wait for a client that is gone. An active one is waited for.
-func (r *resolver) fence(ctx context.Context, pc *pgconn.PgConn, q *question) error {
-	xid := strconv.FormatUint(q.doubt.xid, 10)
-	rows, _, err := simple(ctx, pc, "select coalesce(l.pid::text, ''), coalesce(a.state, '') "+
+func (r *Resolver) fence(ctx context.Context, c Session, q *Question) error {
+	xid := strconv.FormatUint(q.Doubt.XID, 10)
+	rows, _, err := c.Script(ctx, "select coalesce(l.pid::text, ''), coalesce(a.state, '') "+
 		"from pg_locks l left join pg_stat_activity a on a.pid = l.pid "+
 		"where l.locktype = 'transactionid' and l.mode = 'ExclusiveLock' and l.granted and l.transactionid = '"+xid+"'::xid8::xid")
 	if err != nil {
@@ -50,37 +48,37 @@ func (r *resolver) fence(ctx context.Context, pc *pgconn.PgConn, q *question) er
 		return nil
 	}
 	// The state is asked again in the statement that ends it.
-	_, _, err = simple(ctx, pc, "select pg_terminate_backend(a.pid) from pg_stat_activity a where a.pid = "+pid+
+	_, _, err = c.Script(ctx, "select pg_terminate_backend(a.pid) from pg_stat_activity a where a.pid = "+pid+
 		" and a.state like 'idle in transaction%' and a.backend_xid = '"+xid+"'::xid8::xid")
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == sqlStatePrivilege {
-		q.hinder(&hintError{err: e, hint: "let the role end its own sessions: use the role that opened them, or grant pg_signal_backend"})
+	if state, _ := r.cfg.State(err); state == sqlStatePrivilege {
+		q.hinder(&hintError{err: err, hint: "let the role end its own sessions: use the role that opened them, or grant pg_signal_backend"})
 		return nil
 	}
 	return err
 }
 
-// backend names a server process, and for a pooled one the transaction in it:
+// Backend names a server process, and for a pooled one the transaction in it:
 // a process may serve another client by now.
-type backend struct {
-	pid   string
-	began string // when the process, or its transaction, did
-	inTx  bool   // began is the transaction's
+type Backend struct {
+	PID   string
+	Began string // when the process, or its transaction, did
+	InTx  bool   // Began is the transaction's
 }
 
 // evict ends the backend of an attempt that can never commit, if it still sits
 // in its transaction and waits for a client that is gone: its locks would stand
 // in the way of the repeat. Without the right to do so that is left to time.
-func evict(ctx context.Context, pc *pgconn.PgConn, b backend) error {
-	if b.pid == "" || b.began == "" {
+func (r *Resolver) evict(ctx context.Context, c Session, b Backend) error {
+	if b.PID == "" || b.Began == "" {
 		return nil
 	}
 	began := "backend_start"
-	if b.inTx {
+	if b.InTx {
 		began = "xact_start"
 	}
-	_, _, err := simple(ctx, pc, "select pg_terminate_backend(a.pid) from pg_stat_activity a where a.pid = "+b.pid+
-		" and extract(epoch from a."+began+") = "+b.began+" and a.state like 'idle in transaction%'")
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok && refused(e) {
+	_, _, err := c.Script(ctx, "select pg_terminate_backend(a.pid) from pg_stat_activity a where a.pid = "+b.PID+
+		" and extract(epoch from a."+began+") = "+b.Began+" and a.state like 'idle in transaction%'")
+	if _, refused := r.cfg.State(err); refused {
 		return nil
 	}
 	return err
