@@ -186,10 +186,23 @@ func (m *Manager) Breaker(name string) *breaker.Breaker {
 	if name == databaseName {
 		return m.database.breaker
 	}
-	if o := m.operations.get(name); o != nil && o.gate != nil {
+	o := m.operations.get(name)
+	if o == nil && m.hasRestored(name) {
+		o, _ = m.newOperation(&Op{Name: name}) // a saved name is valid
+	}
+	if o != nil && o.gate != nil {
 		return o.gate.breaker
 	}
 	return nil
+}
+
+// hasRestored reports whether name has a saved state that waits for its first
+// call.
+func (m *Manager) hasRestored(name string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	_, ok := m.restored[name]
+	return ok
 }
 
 // Close stops admission, releases every parked call (it returns ErrClosed),

@@ -82,9 +82,14 @@ func (m *Manager) Snapshot() Snapshot {
 		s.Operations = append(s.Operations, m.other.snapshot(m.now()))
 		m.other.stats.addStates(s.States)
 	}
-	slices.SortFunc(s.Operations, func(a, b OperationSnapshot) int { return strings.Compare(a.Name, b.Name) })
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for name, saved := range m.restored {
+		if rank(saved) == 0 && m.operations.get(name) == nil { // nobody has called it yet, and nobody can
+			s.Operations = append(s.Operations, OperationSnapshot{Name: name, Breaker: &saved, SuccessRate: 1})
+		}
+	}
+	slices.SortFunc(s.Operations, func(a, b OperationSnapshot) int { return strings.Compare(a.Name, b.Name) })
 	for k, n := range m.outcomes {
 		s.Outcomes = append(s.Outcomes, OutcomeCount{Resolution: k.resolution, Method: k.method, Count: n})
 	}

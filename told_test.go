@@ -384,6 +384,12 @@ func TestRestoreKeepsTheBreakersThatMatter(t *testing.T) {
 	if err := after.Restore(strings.NewReader(state.String())); err != nil {
 		t.Fatal(err)
 	}
+	if ops := after.Snapshot().Operations; len(ops) != 1 || ops[0].Name != "z" || ops[0].Breaker.Held != breaker.HeldOpen {
+		t.Errorf("Snapshot has %+v, want the hold of z, which nobody has called yet", ops)
+	}
+	if b := after.Breaker("z"); b == nil || b.Held() != breaker.HeldOpen {
+		t.Error("Breaker(z) is not the one that is held")
+	}
 	if err := after.Do(t.Context(), ops[2], succeed); !errors.Is(err, perdure.ErrBreakerOpen) {
 		t.Errorf("Do(z) = %v, want breaker open: it was held", err)
 	}

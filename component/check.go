@@ -49,7 +49,8 @@ type checker struct {
 	path    []segment
 	left    int // levels that may still be entered
 	deepest int
-	ended   bool // something was too deep
+	ended   bool     // something was too deep
+	keys    [][]byte // of the objects around the place; see keySet
 	faults  []error
 	more    int // faults that are not in faults
 }
@@ -207,7 +208,8 @@ func (c *checker) array(n *node) {
 }
 
 func (c *checker) object(n *node) {
-	var seen keySet
+	seen := keySet{c: c, base: len(c.keys)}
+	defer seen.drop()
 	c.at++ // the brace
 	c.path = append(c.path, segment{})
 	for c.next('}') {

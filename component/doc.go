@@ -28,9 +28,10 @@
 //
 // # Invariants
 //
-//  1. A component is made once all that it needs runs, and stopped once nothing that needs it does.
+//  1. A component is made once all that it needs runs, and stopped once nothing that needs it does;
+//     a Start or Stop that was abandoned has had its turn.
 //  2. Stop is called exactly once for each value that was made, and never while its Start is under way.
-//  3. Order depends on the graph alone: two starts of the same components begin them alike.
+//  3. Where the graph leaves a choice, the first of the alphabet is begun first.
 //  4. Input that does not fit the schema never reaches a method. Each fault is named by its path, up
 //     to 20 of them, and none shows what stands there.
 //  5. An invocation is a scope, not an attempt: what a method does through guarded statements and

@@ -141,7 +141,7 @@ var errExited = errors.New("ended its goroutine instead of returning")
 var errStopped = errors.New("the component is being stopped")
 
 // timeoutError is the cause of a context that a setting ended.
-type timeoutError struct{ what, text string }
+type timeoutError struct{ text string }
 
 func (e *timeoutError) Error() string { return e.text }
 

@@ -76,8 +76,9 @@ type invocation struct {
 	bytes    int
 	waited   time.Duration
 	attempts int
-	last     error // of the last attempt, as the method's goroutine ended
-	ended    error // the cause of the context's end, if it had ended when run returned
+	limit    *timeoutError // the cause of the context's end when the method's timeout ends it
+	last     error         // of the last attempt, as the method's goroutine ended
+	ended    error         // the cause of the context's end, if it had ended when run returned
 }
 
 // run is the way of an invocation through checks, place, attempts.
@@ -104,8 +105,9 @@ func (i *invocation) run(ctx context.Context, in json.RawMessage) (json.RawMessa
 	defer cancel(nil)
 	defer context.AfterFunc(life, func() { cancel(errStopped) })() //nolint:contextcheck // the component's life, beside the caller's
 	if d := i.m.options.Timeout; d > 0 {
+		i.limit = &timeoutError{fmt.Sprintf("timeout of %v", d)}
 		var end context.CancelFunc
-		ctx, end = limit(ctx, d, "timeout")
+		ctx, end = context.WithTimeoutCause(ctx, d, i.limit)
 		defer end()
 	}
 	out, err := i.inPlace(ctx, in, bound[i.m.name])
@@ -192,7 +194,7 @@ func (i *invocation) failure(err error) *Error {
 		e.Reason = ReasonFailed
 		if i.ended != nil {
 			e.Reason = ReasonCanceled
-			if t, ok := i.ended.(*timeoutError); ok && t.what == "timeout" { //nolint:errorlint // not one of an invocation around this one
+			if t, ok := i.ended.(*timeoutError); ok && t == i.limit { //nolint:errorlint // not one of an invocation around this one
 				e.Reason = ReasonTimeout
 			}
 			if !errors.Is(err, i.ended) {

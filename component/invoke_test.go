@@ -161,6 +161,25 @@ func TestAMethodThatReturnsWithinTheGraceIsHeard(t *testing.T) {
 	})
 }
 
+func TestTheTimeoutOfAnInvocationAroundItIsNotItsOwn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reasons := map[string]component.Reason{}
+		var l *component.Loader
+		l = methods(t, component.Config{Hooks: component.Hooks{InvokeEnd: func(_ context.Context, e component.InvokeEvent) { reasons[e.Method] = e.Reason }}},
+			component.Method("inner", func(ctx context.Context, _ struct{}) (int, error) { return 0, takes(time.Hour)(ctx) }).
+				With(component.Options{Timeout: time.Minute}),
+			component.Method("outer", func(ctx context.Context, _ struct{}) (json.RawMessage, error) {
+				return l.Invoke(ctx, "c", "inner", nil)
+			}).With(component.Options{Timeout: time.Second}))
+		_, err := l.Invoke(t.Context(), "c", "outer", nil)
+		wantReason(t, err, component.ReasonTimeout, "c.outer: c.inner: timeout of 1s")
+		want := map[string]component.Reason{"outer": component.ReasonTimeout, "inner": component.ReasonCanceled}
+		if diff := cmp.Diff(want, reasons); diff != "" {
+			t.Errorf("reasons (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestQueueIsFairAndBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var order []int

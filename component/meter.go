@@ -17,6 +17,7 @@ type meter struct {
 	depth int // levels of JSON that may still be entered
 	hops  int // pointers and interfaces that may still be followed on one way
 	deep  bool
+	types map[reflect.Type][]measure // structs that have been met
 }
 
 // full reports whether nothing has to be counted any more.
@@ -62,8 +63,11 @@ func (m *meter) value(v reflect.Value) {
 
 // marshals reports whether a type writes its own JSON.
 func marshals(t reflect.Type) bool {
-	if t.Kind() == reflect.Interface {
+	switch {
+	case t.Kind() == reflect.Interface:
 		return false // what it holds is asked
+	case t.PkgPath() == "" && t.Kind() != reflect.Pointer && t.Kind() != reflect.Struct:
+		return false // string, []int and the like have no methods
 	}
 	return implements(t) || t.Kind() != reflect.Pointer && implements(reflect.PointerTo(t))
 }
@@ -117,27 +121,47 @@ func (m *meter) keys(v reflect.Value) {
 }
 
 func (m *meter) fields(v reflect.Value) {
-	t := v.Type()
 	m.left -= len("{}")
-	for i := range t.NumField() {
-		f := t.Field(i)
-		tag := f.Tag.Get("json")
-		if tag == "-" || !f.IsExported() && !f.Anonymous {
-			continue
-		}
-		name, settings, _ := strings.Cut(tag, ",")
-		if f.Anonymous || strings.Contains(settings, "omit") && omitted(v.Field(i)) {
-			continue
-		}
-		if name == "" {
-			name = f.Name
-		}
-		m.left -= len(name) + len(`"":`)
-		m.value(v.Field(i))
+	for _, f := range m.known(v.Type()) {
 		if m.full() {
 			return
 		}
+		field := v.Field(f.index)
+		if f.may && omitted(field) {
+			continue
+		}
+		m.left -= f.name
+		m.value(field)
 	}
+}
+
+// measure is a field that is counted.
+type measure struct {
+	index int
+	name  int  // bytes of its name, quotes and colon
+	may   bool // be left out
+}
+
+// known returns the fields of a struct that are counted.
+func (m *meter) known(t reflect.Type) []measure {
+	fields, ok := m.types[t]
+	if ok {
+		return fields
+	}
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag := f.Tag.Get("json")
+		if tag == "-" || !f.IsExported() || f.Anonymous {
+			continue
+		}
+		name, settings, _ := strings.Cut(tag, ",")
+		fields = append(fields, measure{i, len(or(name, f.Name)) + len(`"":`), strings.Contains(settings, "omit")})
+	}
+	if m.types == nil {
+		m.types = map[reflect.Type][]measure{}
+	}
+	m.types[t] = fields
+	return fields
 }
 
 // omitted reports whether omitempty or omitzero may leave out a field.

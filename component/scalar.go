@@ -117,26 +117,28 @@ func (c *checker) count(what string, got int, least, most *int) {
 	}
 }
 
-// keySet is the keys of one object. Few are compared one by one, which costs
-// less than a map.
+// keySet is the keys of one object so far. Few are compared one by one, which
+// costs less than a map; they lie on a stack that the objects around it share.
 type keySet struct {
-	few  [][]byte
+	c    *checker
+	base int // of the object's keys in c.keys
 	many map[string]bool
 }
 
 // add reports whether key is new.
 func (s *keySet) add(key []byte) bool {
 	const few = 16
-	if s.has(string(key)) {
+	switch {
+	case s.has(string(key)):
 		return false
-	}
-	if s.many != nil {
+	case s.many != nil:
 		s.many[string(key)] = true
 		return true
 	}
-	if s.few = append(s.few, key); len(s.few) > few {
+	s.c.keys = append(s.c.keys, key)
+	if own := s.c.keys[s.base:]; len(own) > few {
 		s.many = make(map[string]bool, 4*few)
-		for _, k := range s.few {
+		for _, k := range own {
 			s.many[string(k)] = true
 		}
 	}
@@ -147,7 +149,7 @@ func (s *keySet) has(key string) bool {
 	if s.many != nil {
 		return s.many[key]
 	}
-	for _, k := range s.few {
+	for _, k := range s.c.keys[s.base:] {
 		if string(k) == key {
 			return true
 		}
@@ -155,4 +157,7 @@ func (s *keySet) has(key string) bool {
 	return false
 }
 
-func (s *keySet) len() int { return max(len(s.few), len(s.many)) }
+func (s *keySet) len() int { return max(len(s.c.keys)-s.base, len(s.many)) }
+
+// drop takes the object's keys off the stack.
+func (s *keySet) drop() { s.c.keys = s.c.keys[:s.base] }

@@ -174,7 +174,7 @@ func limit(ctx context.Context, d time.Duration, what string) (context.Context, 
 	if d <= 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeoutCause(ctx, d, &timeoutError{what, fmt.Sprintf("%s of %v", what, d)})
+	return context.WithTimeoutCause(ctx, d, &timeoutError{fmt.Sprintf("%s of %v", what, d)})
 }
 
 // held returns the value.

@@ -14,6 +14,8 @@ type configReport struct {
 	OK     bool           `json:"ok"`
 	Values []configValue  `json:"values,omitempty"`
 	Faults []configFaults `json:"faults,omitempty"`
+	// Warnings are what is not wrong, but not well either.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 type configValue struct {
@@ -49,6 +51,9 @@ func (a *app) configCommand() *cobra.Command {
 				e, err := f.load()
 				return a.printConfig(e, err, "")
 			}
+			if check == "" { // as a variable that is not set gives it: nothing would be checked
+				return usageError("--check has no file: want --check FILE")
+			}
 			e, err := config.Load(config.Input{File: check})
 			if _, ok := errors.AsType[config.Faults](err); err != nil && !ok {
 				return &exitError{code: exitInvalid, err: err, hint: "perdure config --check FILE"}
@@ -70,6 +75,11 @@ func (a *app) printConfig(e *config.Effective, err error, checked string) error 
 	}
 	if a.output == "json" {
 		return errors.Join(writeJSON(a.out, reportOf(e, faults)), err)
+	}
+	if !faulty {
+		for _, w := range e.Warnings() {
+			a.say("Warning: %s", w)
+		}
 	}
 	switch {
 	case faulty:
@@ -95,6 +105,7 @@ func reportOf(e *config.Effective, faults config.Faults) configReport {
 		r.Faults = append(r.Faults, one)
 	}
 	if r.OK {
+		r.Warnings = e.Warnings()
 		for _, v := range e.Values() {
 			r.Values = append(r.Values, configValue{v.Path, v.Text, v.Source.String()})
 		}

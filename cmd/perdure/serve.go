@@ -38,6 +38,9 @@ func (f *settingFlags) add(cmd *cobra.Command) {
 
 // load puts the configuration together.
 func (f *settingFlags) load() (*config.Effective, error) {
+	if f.file == "" && f.flags.Changed("config") { // as a variable that is not set gives it: the defaults would hold
+		return nil, usageError("--config has no file: want --config FILE")
+	}
 	in := config.Input{File: f.file, Flags: map[string]string{}, Env: os.LookupEnv}
 	if in.File == "" {
 		in.File = os.Getenv("PERDURE_CONFIG")
@@ -72,35 +75,35 @@ func (a *app) serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			log := newLogger(a.err, e.Log)
+			h := newHandler(a.err, e.Log)
+			log := slog.New(redact.Handler(h))
 			ctx, stop, release := onSignal(cmd.Context(), e.DrainFor+grace, func() {
 				log.LogAttrs(cmd.Context(), slog.LevelInfo, "signal: an orderly end, once more ends it at once")
 			})
 			defer release()
-			return a.serve(ctx, e, log, stop)
+			return a.serve(ctx, e, log, slog.New(h), stop)
 		},
 	}
 	f.add(cmd)
 	return cmd
 }
 
-func (a *app) serve(ctx context.Context, e *config.Effective, log *slog.Logger, stop <-chan struct{}) error {
+func (a *app) serve(ctx context.Context, e *config.Effective, log, events *slog.Logger, stop <-chan struct{}) error {
 	return daemon.Run(ctx, daemon.Config{
-		Effective: e, Version: version().Version, Logger: log, Stop: stop, Grace: grace,
+		Effective: e, Version: version().Version, Logger: log, Events: events, Stop: stop, Grace: grace,
 		Listening: func(addr net.Addr) {
 			log.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("url", urlOf(addr)))
 		},
 	})
 }
 
-// newLogger writes to w as configured, secrets taken out.
-func newLogger(w io.Writer, cfg config.Log) *slog.Logger {
+// newHandler writes to w as configured.
+func newHandler(w io.Writer, cfg config.Log) slog.Handler {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(cfg.Level)) // checked by package config
 	options := &slog.HandlerOptions{Level: level}
-	var h slog.Handler = slog.NewTextHandler(w, options)
 	if cfg.Format == "json" {
-		h = slog.NewJSONHandler(w, options)
+		return slog.NewJSONHandler(w, options)
 	}
-	return slog.New(redact.Handler(h))
+	return slog.NewTextHandler(w, options)
 }

@@ -218,6 +218,9 @@ func TestABrokenStateIsSetAside(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := serve(t, dir)
+	if _, body := s.get("/readyz?verbose"); !strings.Contains(body, "[+]state ok") || !strings.Contains(body, "[+]audit ok") {
+		t.Errorf("readyz = %s", body)
+	}
 	line := s.wait("cannot be used")
 	if !strings.Contains(line, `"level":"WARN"`) || !strings.Contains(line, "breakers-default.json.broken-") {
 		t.Errorf("log = %s", line)
@@ -261,6 +264,12 @@ func TestADatabaseThatIsAway(t *testing.T) {
 	if _, body := s.get("/metrics"); !strings.Contains(body, `database_circuit_breaker_state{manager="default",operation="database"} 2`) {
 		t.Error("away: the metrics do not show the open breaker")
 	}
+	lax := serve(t, filepath.Join(t.TempDir(), "state"), "--database-url", url, "--ready-without-database")
+	lax.wait("the database does not answer")
+	if code, body := lax.get("/readyz?verbose"); code != http.StatusOK || !strings.Contains(body, "[!]database.default warns") {
+		t.Errorf("away, with --ready-without-database: readyz = %d %s", code, body)
+	}
+	lax.end(syscall.SIGTERM)
 	if err := server.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +302,7 @@ func TestWhoMayChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	post := func(headers ...string) *http.Response {
+	post := func(headers ...string) (status int, retry string) {
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/api/breakers/database/hold-open", strings.NewReader(`{"reason": "test"}`))
 		if err != nil {
 			t.Fatal(err)
@@ -307,25 +316,30 @@ func TestWhoMayChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.Body.Close()
-		return a
+		return a.StatusCode, a.Header.Get("Retry-After")
 	}
 	bearer := "Bearer " + strings.TrimSpace(string(token))
 	var got []int
 	for _, headers := range [][]string{
-		nil, {"Authorization", bearer, "Origin", "https://evil.example"}, {"Authorization", bearer},
-		{"Authorization", "Bearer wrong"}, {"Authorization", "Bearer wrong"}, {"Authorization", "Bearer wrong"},
+		nil,
+		{"Authorization", bearer, "Origin", "https://evil.example"},
+		{"Authorization", bearer},
+		{"Authorization", "Bearer wrong"},
+		{"Authorization", "Bearer wrong"},
+		{"Authorization", "Bearer wrong"},
 	} {
-		got = append(got, post(headers...).StatusCode)
+		status, _ := post(headers...)
+		got = append(got, status)
 	}
-	limited := post("Authorization", "Bearer wrong")
-	got = append(got, limited.StatusCode)
+	limited, retry := post("Authorization", "Bearer wrong")
+	got = append(got, limited)
 	want := []int{401, 403, 200, 401, 401, 401, 429}
 	for i := range want {
 		if got[i] != want[i] {
 			t.Fatalf("answers = %v, want %v", got, want)
 		}
 	}
-	if limited.Header.Get("Retry-After") == "" {
+	if retry == "" {
 		t.Error("429 without Retry-After")
 	}
 	s.end(syscall.SIGTERM)
@@ -352,11 +366,12 @@ func TestWhoMayChange(t *testing.T) {
 // stays.
 func TestTheListenerIsHeldAfterTheDemo(t *testing.T) {
 	flights := filepath.Join(t.TempDir(), "flights.csv")
-	text := "departure,delay_minutes,distance_miles,origin,destination\n"
+	var text strings.Builder
+	text.WriteString("departure,delay_minutes,distance_miles,origin,destination\n")
 	for _, day := range []string{"01-01", "01-02", "01-03", "02-01", "02-02"} {
-		text += "2001-" + day + " 00:47,66,1750,DTW,LAS\n2001-" + day + " 10:47,0,1750,LAS,DTW\n"
+		text.WriteString("2001-" + day + " 00:47,66,1750,DTW,LAS\n2001-" + day + " 10:47,0,1750,LAS,DTW\n")
 	}
-	if err := os.WriteFile(flights, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(flights, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := &served{t: t, more: make(chan struct{}), done: make(chan struct{})}

@@ -92,6 +92,7 @@ func TestSource(t *testing.T) {
 		{"an init function", "a.go", "func init() {}", []string{"a.go:2: no init functions: main wires everything"}},
 		{"a method named init", "a.go", "type T int\nfunc (T) init() {}", nil},
 		{"a panic", "a.go", "func f() { panic(1) }", []string{"a.go:2: no panics: return an error"}},
+		{"the panic that drops a connection", "a.go", "func f() { panic(http.ErrAbortHandler) }", nil},
 		{"a panic in a package variable", "a.go", "var f = func() { panic(1) }", []string{"a.go:2: no panics: return an error"}},
 		{"a panic in a test", "a_test.go", "func f() { panic(1) }", nil},
 		{"a sleep", "a.go", "func f() { time.Sleep(1) }", []string{"a.go:2: " + sleep}},
@@ -128,12 +129,15 @@ func TestMarkers(t *testing.T) {
 		"b.md":     "see `" + place + "`\nand ../" + "shared/x\nbut not https://example.org" + place + " or a network\n",
 		"Makefile": "\tcurl https://proxy." + "golang.org/x\n",
 		"c.csv":    todo + "\n",
+		"d.md":     "a\n<<<<<<" + "< HEAD\nb\n=======\nc\n>>>>>>" + "> main\n",
 	})
 	check(t, tree.Markers(),
 		`Makefile:1: "proxy.`+`golang.org": the host of a registry: name the package, not where it comes from`,
 		`a.go:3: "`+todo+`": no notes to oneself: do it, or open an issue`,
 		"b.md:1: \"`/"+"work/\": a path of one machine",
 		`b.md:2: "../`+`shared": a path of one machine`,
+		`d.md:2: "<<<<<<`+`<": a merge that was not finished`,
+		`d.md:6: ">>>>>>`+`>": a merge that was not finished`,
 	)
 }
 

@@ -35,6 +35,7 @@ func (t *Tree) Markers() []Finding {
 	note := regexp.MustCompile(`(^|[\s/*#;<"])(` + strings.Join([]string{"TO" + "DO", "FIX" + "ME", "X" + "XX"}, "|") + `)\b`)
 	place := regexp.MustCompile(`(^|[^\w./-])/` + `work/|\.\./` + `shared\b|/tmp/` + `bash_jobs`)
 	host := regexp.MustCompile(`\b(proxy\.` + `golang\.org|deb\.` + `debian\.org|registry\.` + `npmjs\.org)\b`)
+	conflict := regexp.MustCompile(`^(<{7}|>{7}) `)
 	rules := []struct {
 		re   *regexp.Regexp
 		text string
@@ -42,6 +43,7 @@ func (t *Tree) Markers() []Finding {
 		{note, "no notes to oneself: do it, or open an issue"},
 		{place, "a path of one machine"},
 		{host, "the host of a registry: name the package, not where it comes from"},
+		{conflict, "a merge that was not finished"},
 	}
 	var out []Finding
 	for _, f := range t.files {

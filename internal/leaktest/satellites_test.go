@@ -20,9 +20,12 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.uber.org/goleak"
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/audit"
+	"github.com/perdure/perdure/internal/leaktest"
+	"github.com/perdure/perdure/internal/pgcluster/pgclustertest"
 	"github.com/perdure/perdure/perdureaudit"
 	"github.com/perdure/perdure/perdurelog"
 	"github.com/perdure/perdure/perdureotel"
@@ -30,11 +33,20 @@ import (
 	"github.com/perdure/perdure/redact"
 )
 
+var server pgclustertest.Shared //nolint:gochecknoglobals // one server for all tests
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(server.Wrap(m), goleak.IgnoreTopFunction("github.com/jackc/pgx/v5/pgxpool.(*Pool).triggerHealthCheck.func1"))
+}
+
+// TestNoMarkedSecretLeaks looks for users' data in all that the library says.
+func TestNoMarkedSecretLeaks(t *testing.T) { leaktest.Run(t, &server, newSatellites(t)) }
+
 // satellites are the packages that show what a Manager does, with all that they
 // have shown.
 type satellites struct {
-	lines    outlet // of perdurelog
-	events   outlet // of OpenTelemetry's logs
+	lines    leaktest.Outlet // of perdurelog
+	events   leaktest.Outlet // of OpenTelemetry's logs
 	spans    *tracetest.InMemoryExporter
 	reader   *metric.ManualReader
 	meters   *metric.MeterProvider
@@ -62,8 +74,8 @@ func newSatellites(t *testing.T) *satellites {
 	return s
 }
 
-// attach shows what m does, until stop.
-func (s *satellites) attach(t *testing.T, m *perdure.Manager) {
+// Attach shows what m does, until stop.
+func (s *satellites) Attach(t *testing.T, m *perdure.Manager) {
 	t.Helper()
 	recorder, err := perdureaudit.New(s.trail, perdureaudit.Config{Manager: m.Name()})
 	if err != nil {
@@ -99,7 +111,7 @@ func (s *satellites) attach(t *testing.T, m *perdure.Manager) {
 	})
 }
 
-// stop ends what attach began, so that all is written.
+// stop ends what Attach began, so that all is written.
 func (s *satellites) stop() {
 	for _, stop := range slices.Backward(s.stops) {
 		stop()
@@ -114,7 +126,7 @@ func (s *satellites) Export(_ context.Context, all []sdklog.Record) error {
 			line = append(line, kv.String())
 			return true
 		})
-		s.events.say(strings.Join(line, " "))
+		s.events.Say(strings.Join(line, " "))
 	}
 	return nil
 }
@@ -125,8 +137,8 @@ func (s *satellites) Shutdown(context.Context) error { return nil }
 // ForceFlush implements the exporter of OpenTelemetry's logs.
 func (s *satellites) ForceFlush(context.Context) error { return nil }
 
-// channels are those of the satellites. Metrics must be asked for before stop.
-func (s *satellites) channels(t *testing.T) []channel {
+// Channels are those of the satellites. Metrics must be asked for before stop.
+func (s *satellites) Channels(t *testing.T) []leaktest.Channel {
 	t.Helper()
 	var collected metricdata.ResourceMetrics
 	if err := s.reader.Collect(t.Context(), &collected); err != nil {
@@ -147,7 +159,7 @@ func (s *satellites) channels(t *testing.T) []channel {
 		}
 	}
 	s.stop()
-	return []channel{
+	return []leaktest.Channel{
 		{"perdurelog", s.lines.String},
 		{"Prometheus metrics", metrics.String},
 		{"OpenTelemetry metrics", func() string { return string(measured) }},

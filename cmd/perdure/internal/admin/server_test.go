@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -206,6 +207,31 @@ func TestARequestThatRunsIsWaitedFor(t *testing.T) {
 	})
 }
 
+// TestHalfAnAnswerIsNotTakenForAWholeOne: a handler that panics after it began to
+// answer costs the connection.
+func TestHalfAnAnswerIsNotTakenForAWholeOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, func(c *admin.Config) {
+			c.Routes = []admin.Route{{Pattern: "GET /half", Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, "half")
+				_ = http.NewResponseController(w).Flush()
+				panic("the other half")
+			})}}
+		})
+		p, stop := running(t, f)
+		conn := p.dial()
+		defer conn.Close()
+		send(t, conn, "GET /half HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		text, took := rest(conn)
+		if !strings.Contains(text, "half") || strings.Contains(text, "0\r\n\r\n") || took > time.Second {
+			t.Errorf("after %v came %q, want half an answer and the end of the connection", took, text)
+		}
+		if err := stop(); err != nil {
+			t.Errorf("Run = %v", err)
+		}
+	})
+}
+
 func TestARequestThatDoesNotEndIsNotWaitedForForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun, free := make(chan struct{}), make(chan struct{})
@@ -244,6 +270,33 @@ func TestConnectionsBeyondTheLimitWait(t *testing.T) {
 		if err := stop(); err != nil {
 			t.Errorf("Run = %v", err)
 		}
+	})
+}
+
+func TestStreamsBeyondTheLimitAreSentAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, func(c *admin.Config) {
+			c.Routes = []admin.Route{{Pattern: "GET /events", Stream: true, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				<-r.Context().Done()
+			})}}
+		})
+		ctx, cancel := context.WithCancel(t.Context())
+		var open sync.WaitGroup
+		for range 64 {
+			open.Go(func() {
+				f.server.Handler().ServeHTTP(discard{http.Header{}}, request(http.MethodGet, "/events", "").WithContext(ctx))
+			})
+		}
+		synctest.Wait()
+		a := f.ask(t, request(http.MethodGet, "/events", ""))
+		if a.status != http.StatusServiceUnavailable || a.json["code"] != "too_many_streams" || a.header.Get("Retry-After") == "" {
+			t.Errorf("stream 65 = %d %v", a.status, a.json)
+		}
+		if a := f.ask(t, request(http.MethodGet, "/api/breakers", "")); a.status != http.StatusOK {
+			t.Errorf("beside 64 streams the API says %d", a.status)
+		}
+		cancel()
+		open.Wait()
 	})
 }
 

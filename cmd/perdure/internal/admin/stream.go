@@ -27,7 +27,7 @@ func (s *Server) stream(next http.Handler) http.Handler {
 		_ = rc.SetWriteDeadline(time.Time{})
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
-		stop := context.AfterFunc(s.ending, cancel)
+		stop := context.AfterFunc(s.ending, cancel) //nolint:contextcheck // the end of the Server, beside that of the request
 		defer stop()
 		next.ServeHTTP(&streamWriter{ResponseWriter: w, rc: rc}, r.WithContext(ctx))
 	})

@@ -43,12 +43,9 @@ func (e *Effective) check(faults Faults) Faults {
 	between("save_every", e.SaveEvery, time.Second, time.Hour)
 	between("drain_for", e.DrainFor, 0, 5*time.Minute)
 	oneOf := func(path, got string, want ...string) {
-		for _, w := range want {
-			if got == w {
-				return
-			}
+		if !slices.Contains(want, got) {
+			add(path, strconv.Quote(got)+" is not known", "one of "+strings.Join(want, ", "))
 		}
-		add(path, strconv.Quote(got)+" is not known", "one of "+strings.Join(want, ", "))
 	}
 	oneOf("log.level", e.Log.Level, "debug", "info", "warn", "error")
 	oneOf("log.format", e.Log.Format, "text", "json")

@@ -23,6 +23,10 @@ type Config struct {
 	// DrainFor is how long the process goes on after SIGTERM while it says that it is not ready, so
 	// that whoever sends it work can notice; at most 5m.
 	DrainFor time.Duration `yaml:"drain_for"`
+	// ReadyWithoutDatabase makes a database that is away a warning, once it was asked: the process is
+	// then ready all the same. Choose it where all replicas share the database, so that its loss does
+	// not take all of them out of service at once.
+	ReadyWithoutDatabase bool `yaml:"ready_without_database"`
 	// Audit says where the audit trail is.
 	Audit Audit `yaml:"audit"`
 	// Log says what is written to stderr.

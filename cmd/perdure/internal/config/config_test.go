@@ -287,6 +287,30 @@ func TestFaultsOfFlagsAndVariables(t *testing.T) {
 	}
 }
 
+func TestAPasswordThatOthersMayReadIsAWarning(t *testing.T) {
+	for _, c := range []struct {
+		url  string
+		mode os.FileMode
+		want int
+	}{
+		{"postgres://app:hunter2@db7/shop", 0o644, 1},
+		{"postgres://app:hunter2@db7/shop", 0o640, 1},
+		{"postgres://app:hunter2@db7/shop", 0o600, 0},
+		{"postgres://app@db7/shop", 0o644, 0},
+		{"host=db7 password=hunter2", 0o644, 1},
+		{"host=db7", 0o644, 0},
+	} {
+		file := write(t, "managers:\n  - database_url: "+c.url+"\n")
+		if err := os.Chmod(file, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		e, err := config.Load(config.Input{File: file})
+		if err != nil || len(e.Warnings()) != c.want || strings.Contains(strings.Join(e.Warnings(), ""), "hunter2") {
+			t.Errorf("%s with mode %#o: %v, %v, want %d", c.url, c.mode, e.Warnings(), err, c.want)
+		}
+	}
+}
+
 func FuzzLoad(f *testing.F) {
 	for _, seed := range []string{whole, "listen: off", "a: &a [*a]", "{", "\x00", "managers:\n- policies: {a.*: {park: 1s}}"} {
 		f.Add(seed)

@@ -99,11 +99,11 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 		d.add(n, path, "give it a value, or remove the key: the default then holds", "there is no value")
 		return
 	}
-	if _, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok || v.Type() == durationType {
+	if _, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok || v.Type() == durationType {
 		d.scalar(n, v, path)
 		return
 	}
-	switch v.Kind() { //nolint:exhaustive // what Config is made of
+	switch v.Kind() {
 	case reflect.Struct:
 		d.mapping(n, v, path)
 	case reflect.Map:
@@ -117,10 +117,10 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 
 // is says what kind of value a node is, for people.
 func is(n *yaml.Node) string {
-	switch n.Kind {
-	case yaml.MappingNode:
+	if n.Kind == yaml.MappingNode {
 		return "a mapping"
-	case yaml.SequenceNode:
+	}
+	if n.Kind == yaml.SequenceNode {
 		return "a list"
 	}
 	switch n.Tag {
@@ -224,7 +224,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 		}
 		return
 	}
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
 			wrong("text", "a name")
 		} else if err := u.UnmarshalText([]byte(n.Value)); err != nil {
@@ -232,7 +232,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 		}
 		return
 	}
-	switch v.Kind() { //nolint:exhaustive // what Config is made of
+	switch v.Kind() {
 	case reflect.String:
 		if n.Kind != yaml.ScalarNode || n.Tag != "!!str" {
 			wrong("text", "put it in quotes, if it is text")

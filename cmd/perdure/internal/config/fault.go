@@ -51,7 +51,7 @@ func (f Fault) String() string {
 }
 
 // Faults are all that is wrong with a configuration.
-type Faults []Fault
+type Faults []Fault //nolint:errname // it reads as what it is
 
 // Error returns each fault on a line, with what to try on the next one.
 func (f Faults) Error() string {

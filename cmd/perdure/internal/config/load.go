@@ -3,9 +3,11 @@ package config
 import (
 	"errors"
 	"io"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/perdure/perdure/cmd/perdure/internal/state"
@@ -30,6 +32,7 @@ type Effective struct {
 	sources               map[string]Source
 	databases             []Database
 	adminToken, readToken string // from the environment
+	warnings              []string
 }
 
 // Load puts a configuration together. If anything is wrong the error is Faults,
@@ -37,16 +40,22 @@ type Effective struct {
 func Load(in Input) (*Effective, error) {
 	e := &Effective{Config: defaults(), sources: map[string]Source{}}
 	d := &decoder{file: in.File}
+	othersRead := false
 	if in.File != "" {
 		text, err := read(in.File)
 		if err != nil {
 			return nil, err
 		}
+		info, err := os.Stat(in.File)
+		othersRead = err == nil && info.Mode().Perm()&0o077 != 0
 		d.decode(text, &e.Config)
 		e.sources = d.places
 	}
 	if len(e.Managers) == 0 {
 		e.Managers = []Manager{{}}
+	}
+	if othersRead && e.holdsPassword() {
+		e.warnings = append(e.warnings, in.File+" holds a password, and others may read it: chmod 0600, or database_url_file")
 	}
 	faults := append(d.faults, e.tokensOf(in)...)
 	for _, s := range Settings() {
@@ -70,6 +79,21 @@ func read(file string) ([]byte, error) {
 	}
 	defer func() { _ = f.Close() }() // it is only read
 	return io.ReadAll(io.LimitReader(f, maxFile+1))
+}
+
+// Warnings are what is not wrong, but not well either.
+func (e *Effective) Warnings() []string { return e.warnings }
+
+// holdsPassword reports whether a URL that was in the file holds one.
+func (e *Effective) holdsPassword() bool {
+	return slices.ContainsFunc(e.Managers, func(m Manager) bool {
+		u, err := url.Parse(m.DatabaseURL)
+		if err != nil || u.Scheme == "" { // key=value pairs
+			return strings.Contains(m.DatabaseURL, "password")
+		}
+		_, has := u.User.Password()
+		return has || u.Query().Has("password")
+	})
 }
 
 // set takes a setting from a flag, else from the environment.
@@ -180,12 +204,12 @@ func (m *Manager) readURL() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	url := strings.TrimSpace(string(text))
+	dsn := strings.TrimSpace(string(text))
 	switch {
-	case url == "":
+	case dsn == "":
 		return "", errors.New("the file is empty")
-	case strings.ContainsAny(url, "\r\n"):
+	case strings.ContainsAny(dsn, "\r\n"):
 		return "", errors.New("the file has several lines, want the URL alone")
 	}
-	return url, nil
+	return dsn, nil
 }

@@ -35,6 +35,7 @@ func Settings() []Setting {
 		{Path: "state_dir", About: "directory for what survives a restart", Flag: "state-dir", Default: "$STATE_DIRECTORY (systemd), else $XDG_STATE_HOME/perdure, else ~/.local/state/perdure"},
 		{Path: "save_every", About: "how often the breakers are saved", Flag: "save-every", Default: "10s"},
 		{Path: "drain_for", About: "how long to go on, not ready, after SIGTERM", Flag: "drain-for", Default: "1s"},
+		{Path: "ready_without_database", About: "be ready also while the database is away, with a warning", Flag: "ready-without-database", Default: "false"},
 		{Path: "audit.enabled", About: "keep an audit trail", Flag: "audit", Default: "true"},
 		{Path: "audit.dir", About: "directory of the audit trail", Flag: "audit-dir", Default: "audit in state_dir"},
 		{Path: "audit.key_file", About: "file with the key that signs the trail, made when needed", Flag: "audit-key-file", Default: "audit.key in audit.dir"},

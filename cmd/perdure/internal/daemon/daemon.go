@@ -26,6 +26,9 @@ type Config struct {
 	Effective *config.Effective
 	Version   string
 	Logger    *slog.Logger
+	// Events gets what package perdurelog says of the Managers. It holds no text of an error, so that nothing
+	// has to be taken out of it, and redaction would take its hints.
+	Events *slog.Logger
 	// Stop is closed when the daemon has to end in good order.
 	Stop <-chan struct{}
 	// Grace is how long calls and open outcomes may take to end.
@@ -74,7 +77,7 @@ func (d *daemon) prepare(ctx context.Context) error {
 	e := d.Effective
 	var managers []*perdure.Manager
 	for _, cfg := range e.Managers {
-		g, err := newGuard(cfg, d.trail, d.Logger)
+		g, err := newGuard(cfg, d.trail, d.Logger, d.Events)
 		if err != nil {
 			return err
 		}
@@ -83,11 +86,11 @@ func (d *daemon) prepare(ctx context.Context) error {
 	}
 	d.saver = newSaver(d.dir, managers, d.Logger)
 	d.saver.restore(ctx)
-	for i, g := range d.guards {
-		g.manager.AddHooks(d.saver.hook())
-		if err := g.open(ctx, e.Databases()[i], e.Managers[i].Standbys); err != nil {
-			return err
-		}
+	if err := d.open(ctx); err != nil {
+		return err
+	}
+	for _, w := range e.Warnings() {
+		d.Logger.LogAttrs(ctx, slog.LevelWarn, "configuration", slog.String("warning", w))
 	}
 	if e.Listen == config.Off {
 		return nil
@@ -103,6 +106,18 @@ func (d *daemon) prepare(ctx context.Context) error {
 	return nil
 }
 
+// open opens all databases at once: each may take a second if it is away.
+func (d *daemon) open(ctx context.Context) error {
+	faults := make([]error, len(d.guards))
+	var all sync.WaitGroup
+	for i, g := range d.guards {
+		g.manager.AddHooks(d.saver.hook())
+		all.Go(func() { faults[i] = g.open(ctx, d.Effective.Databases()[i], d.Effective.Managers[i].Standbys) })
+	}
+	all.Wait()
+	return errors.Join(faults...)
+}
+
 func (d *daemon) makeConsole(ctx context.Context, managers []*perdure.Manager) error {
 	e := d.Effective
 	tokens, err := e.Tokens()
@@ -112,9 +127,9 @@ func (d *daemon) makeConsole(ctx context.Context, managers []*perdure.Manager) e
 	for _, file := range tokens.Made {
 		d.Logger.LogAttrs(ctx, slog.LevelInfo, "a token was made", slog.String("file", file))
 	}
-	var checks []health.Check
+	checks := []health.Check{d.saver.check()}
 	for _, g := range d.guards {
-		checks = append(checks, g.check())
+		checks = append(checks, g.check(e.ReadyWithoutDatabase))
 	}
 	a := admin.Config{
 		Token: tokens.Admin, Remote: e.Admin.AllowRemote, ReadToken: tokens.Read, OpenMetrics: e.Admin.OpenMetrics,

@@ -47,10 +47,10 @@ type guard struct {
 }
 
 // newGuard makes the Manager, without its database.
-func newGuard(cfg config.Manager, trail *audit.Trail, log *slog.Logger) (*guard, error) {
+func newGuard(cfg config.Manager, trail *audit.Trail, log, events *slog.Logger) (*guard, error) {
 	g := &guard{name: cfg.Name, every: cfg.CheckEvery, log: log.With(slog.String("manager", cfg.Name)), last: errNotAsked}
 	cfg.Logger = log
-	cfg.Hooks = perdurelog.Hooks(log, perdurelog.Config{Manager: cfg.Name})
+	cfg.Hooks = perdurelog.Hooks(events, perdurelog.Config{Manager: cfg.Name})
 	var err error
 	if trail != nil {
 		if g.recorder, err = perdureaudit.New(trail, perdureaudit.Config{Manager: cfg.Name, Logger: log}); err != nil {
@@ -127,16 +127,24 @@ func (g *guard) ask(ctx context.Context) bool {
 	return err == nil
 }
 
-// check says whether the database is there. It asks nobody: watch does.
-func (g *guard) check() health.Check {
-	follow := health.Failing(console.Follow([]*perdure.Manager{g.manager})[0])
+// check says whether the database is there. It asks nobody: watch does. A lax one
+// warns where it would fail, once the database was asked.
+func (g *guard) check(lax bool) health.Check {
+	follow := console.Follow([]*perdure.Manager{g.manager})[0]
+	if !lax {
+		follow = health.Failing(follow)
+	}
 	return health.Check{
 		Name: console.CheckName(g.name), Interval: -1, Fall: 1, Rise: 1,
 		Run: func(ctx context.Context) error {
 			g.mu.Lock()
 			last := g.last
 			g.mu.Unlock()
-			if last != nil {
+			switch {
+			case last == nil:
+			case lax && !errors.Is(last, errNotAsked):
+				return health.Away(last)
+			default:
 				return last
 			}
 			return follow.Run(ctx)

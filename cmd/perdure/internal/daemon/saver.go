@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/cmd/perdure/internal/state"
+	"github.com/perdure/perdure/health"
 )
 
 // saver keeps the state of the breakers in the state directory.
@@ -17,6 +19,9 @@ type saver struct {
 	managers []*perdure.Manager
 	log      *slog.Logger
 	changed  chan struct{} // holds one: something is to be saved
+
+	mu   sync.Mutex // guards the field below
+	last error      // of the last save
 }
 
 func newSaver(dir *state.Dir, managers []*perdure.Manager, log *slog.Logger) *saver {
@@ -58,7 +63,7 @@ func (s *saver) hook() perdure.Hooks {
 func (s *saver) run(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	failing := false
+	failing := false // the last time
 	for {
 		select {
 		case <-ctx.Done():
@@ -86,5 +91,21 @@ func (s *saver) save() error {
 			faults = append(faults, fmt.Errorf("manager %s: %w", m.Name(), err))
 		}
 	}
-	return errors.Join(faults...)
+	err := errors.Join(faults...)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = err
+	return err
+}
+
+// check warns while the state is not saved: a restart would forget.
+func (s *saver) check() health.Check {
+	return health.Check{
+		Name: "state", Optional: true, Interval: -1, Fall: 1, Rise: 1,
+		Run: func(context.Context) error {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			return s.last
+		},
+	}
 }

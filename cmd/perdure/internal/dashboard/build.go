@@ -27,6 +27,15 @@ func Build(managers []observe.Manager, stories []observe.Story, lastEvent uint64
 		v.Databases = append(v.Databases, d)
 		v.Level = max(v.Level, d.Level)
 	}
+	if v.Several() { // the command then has to be told which
+		for i := range v.Databases {
+			for j, p := range v.Databases[i].Todo {
+				if p.Code != "" {
+					v.Databases[i].Todo[j].Code += " --manager " + v.Databases[i].Name
+				}
+			}
+		}
+	}
 	slices.SortStableFunc(v.Databases, func(a, b Database) int { return cmp.Compare(rank(b.Level), rank(a.Level)) })
 	v.Headline = headline(v.Databases, v.Level)
 	for _, s := range slices.Backward(stories) {
@@ -55,17 +64,27 @@ func headline(all []Database, worst Level) string {
 			names = append(names, d.Name)
 		}
 	}
-	switch {
-	case len(all) == 0:
+	if len(names) == 0 {
 		return ""
-	case worst <= Healthy:
-		return "All is well with all databases"
-	case len(names) == len(all):
-		return "No database is well"
-	case len(names) == 1:
-		return names[0] + " needs a look; the others are listed below it"
 	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1] + " need a look"
+	who, does, is := names[0], "does", "is"
+	if n := len(names) - 1; n > 0 {
+		who, does, is = strings.Join(names[:n], ", ")+" and "+names[n], "do", "are"
+	}
+	switch worst {
+	case Idle, Healthy:
+		return "All is well with all databases"
+	case Recovering:
+		return who + " " + is + " recovering"
+	case Degraded:
+		return "Calls of " + who + " suffer"
+	case Held:
+		return who + " " + is + " held by a person"
+	case Unknown:
+		return "Commits of " + who + " must be looked at"
+	case Down:
+	}
+	return who + " " + does + " not answer"
 }
 
 func eventIcon(e observe.Event) string {

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -127,7 +128,7 @@ func budgetCard(m *observe.Manager, at time.Time) Card {
 	c.Spark, _ = drawn(m, at, false, 1, func(p *observe.Point) float64 { return p.Budget })
 	c.Spark.Label = "The part of the retry budget that was left in the last five minutes"
 	if m.Budget.Refused > 0 {
-		c.Note = amount(m.Budget.Refused) + " repeats refused so far"
+		c.Note = count(int(min(m.Budget.Refused, math.MaxInt32)), "repeat", "repeats") + " refused so far"
 	}
 	if !m.BudgetRefused.IsZero() && at.Sub(m.BudgetRefused) < spentFor {
 		c.Alarm, c.Value, c.Unit, c.Meter = Degraded, "Spent", "in the last 10 s", nil

@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -19,6 +20,11 @@ func handler(t *testing.T) (http.Handler, *perdure.Manager) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := m.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
 	o, err := observe.New(observe.Config{Sources: []observe.Source{{Manager: m}}})
 	if err != nil {
 		t.Fatal(err)

@@ -81,6 +81,7 @@ func operationRow(m *observe.Manager, s *perdure.OperationSnapshot, at time.Time
 	if s.Breaker != nil {
 		row := breakerRow(m, s.Name, s.Breaker, at)
 		o.Word, o.Class = row.Word, row.Class
+		o.Away = s.Breaker.State == breaker.Closed && m.Database.State != breaker.Closed
 	}
 	if s.Recovered+s.Lost > 0 {
 		o.Helped = percent(s.SuccessRate)

@@ -19,9 +19,10 @@ const (
 	settling = 30 * time.Second
 	// ramping is how long after it closed a breaker lets through ever more calls.
 	ramping = 2 * time.Second
-	// failing is the share of calls that fail from which that is news, given at least failingCalls in ten seconds.
+	// failing is the share of the calls of failingFor that fail from which that is news, given at least failingCalls.
 	failing      = 0.05
 	failingCalls = 20
+	failingFor   = 10 * time.Second
 )
 
 const databaseName = "database"
@@ -182,6 +183,11 @@ func (d *Database) recovering(m *observe.Manager) {
 func (d *Database) calm(m *observe.Manager, at time.Time) {
 	open, halfOpen, heldOnes := troubled(m)
 	r := m.Rates
+	// What failed while the database was away says nothing of now.
+	var back time.Time
+	if c, ok := m.Changes[databaseName]; ok && c.To == breaker.Closed {
+		back = c.At
+	}
 	switch {
 	case len(open)+len(halfOpen) > 0:
 		d.Level = Degraded
@@ -191,7 +197,7 @@ func (d *Database) calm(m *observe.Manager, at time.Time) {
 		}
 		d.Why = text("Too many of its calls fail, so its own breaker is open; other operations are not touched. ")
 		d.Todo = text("Look at that operation: its statement, its locks, its timeouts. The events tell how it fails.")
-	case !m.BudgetRefused.IsZero() && at.Sub(m.BudgetRefused) < spentFor:
+	case m.BudgetRefused.After(back.Add(2*time.Second)) && at.Sub(m.BudgetRefused) < spentFor:
 		d.Level, d.Headline = Degraded, "Too much fails for repeats to help"
 		d.Why = []Phrase{
 			{Text: "The retry budget is spent: at "},
@@ -199,7 +205,7 @@ func (d *Database) calm(m *observe.Manager, at time.Time) {
 			{Text: " a repeat was refused, so that repeats do not keep a server in trouble down. " + failedText(r)},
 		}
 		d.Todo = text("Look at the first errors in the events: they are the cause, repeats only hide them.")
-	case r.Calls*10 >= failingCalls && r.Failed >= failing*r.Calls:
+	case at.Sub(back) > failingFor && r.Calls*failingFor.Seconds() >= failingCalls && r.Failed >= failing*r.Calls:
 		d.Level, d.Headline = Degraded, "The database answers, but calls fail"
 		d.Why = text(failedText(r) + "No breaker is open: the database itself is well.")
 		d.Todo = text("Look at the operations that fail most, below, and at how they fail in the events.")

@@ -108,6 +108,7 @@ type Breaker struct {
 type Operation struct {
 	Name          string
 	Class, Word   string // of its breaker
+	Away          bool   // its own breaker is closed, but the database's is not: that decides
 	Calls, Failed string
 	Retries       string
 	Helped        string // share of the repeated calls that succeeded

@@ -118,7 +118,15 @@ func TestTheBannerSaysIt(t *testing.T) {
 		"budget spent": {but(func(m *observe.Manager) {
 			m.BudgetRefused, m.Rates.Failed = at.Add(-3*time.Second), 300
 		}), "degraded", "Degraded", []string{"Too much fails for repeats to help", "at 14:02:20 UTC a repeat was refused", "24 % of the calls"}},
-		"calls fail":     {but(func(m *observe.Manager) { m.Rates.Failed = 100 }), "degraded", "Degraded", []string{"but calls fail", "8 % of the calls"}},
+		"calls fail": {but(func(m *observe.Manager) { m.Rates.Failed = 100 }), "degraded", "Degraded", []string{"but calls fail", "8 % of the calls"}},
+		"calls failed while it was away": {but(func(m *observe.Manager) {
+			m.Rates.Failed, m.BudgetRefused = 600, at.Add(-4*time.Second)
+			m.Changes["database"] = observe.Change{Change: breaker.Change{From: breaker.HalfOpen, To: breaker.Closed, Reason: breaker.ReasonRecovered, At: at.Add(-5 * time.Second)}}
+		}), "healthy", "Healthy", nil},
+		"calls fail though it is back": {but(func(m *observe.Manager) {
+			m.Rates.Failed = 600
+			m.Changes["database"] = observe.Change{Change: breaker.Change{From: breaker.HalfOpen, To: breaker.Closed, Reason: breaker.ReasonRecovered, At: at.Add(-15 * time.Second)}}
+		}), "degraded", "Degraded", nil},
 		"few calls fail": {but(func(m *observe.Manager) { m.Rates.Failed = 10 }), "healthy", "Healthy", nil},
 		"unknown commit": {but(func(m *observe.Manager) { unknown(m, 1) }), "unknown", "Check commits", []string{
 			"It cannot be known whether a commit happened", "look whether its work is there", "Commits of unknown outcome", "id-0",
@@ -264,14 +272,32 @@ func TestSeveralDatabasesHaveASectionEach(t *testing.T) {
 		t.Errorf("%d sections, want 2", n)
 	}
 	all := d.one("section", "all")
-	if got := said(all); got != "ledger needs a look; the others are listed below it ledger Down warehouse Healthy" {
+	if got := said(all); got != "ledger does not answer ledger Down warehouse Healthy" {
 		t.Errorf("all databases: %q", got)
+	}
+	held := view(well(), but(func(m *observe.Manager) { m.Name = "ledger"; hold(m, breaker.HeldClosed, "drill") }))
+	if page := said(render(t, held).one("main", "")); !strings.Contains(page, "perdure breakers release database --manager ledger") {
+		t.Error("the command that releases does not say whose breaker")
 	}
 	if v.Level != dashboard.Down || v.Icon() != "bad" || v.Title() != "Down · perdure" {
 		t.Errorf("the page is %s, icon %s, title %q; want that of the worst", v.Level.Word(), v.Icon(), v.Title())
 	}
-	if got := dashboard.Build([]observe.Manager{well(), but(func(m *observe.Manager) { m.Name = "b" })}, nil, 1, at, "").Headline; got != "All is well with all databases" {
-		t.Errorf("headline = %q", got)
+	for _, c := range []struct {
+		change func(m *observe.Manager)
+		want   string
+	}{
+		{func(*observe.Manager) {}, "All is well with all databases"},
+		{func(m *observe.Manager) { opened(m, time.Second) }, "a and b do not answer"},
+		{func(m *observe.Manager) { m.Rates.Failed = 900 }, "Calls of a and b suffer"},
+		{func(m *observe.Manager) { hold(m, breaker.HeldClosed, "drill") }, "a and b are held by a person"},
+		{func(m *observe.Manager) { unknown(m, 1) }, "Commits of a and b must be looked at"},
+		{func(m *observe.Manager) { opened(m, time.Second); m.Database.State = breaker.HalfOpen }, "a and b are recovering"},
+	} {
+		a, b := but(c.change), but(c.change)
+		a.Name, b.Name = "a", "b"
+		if got := view(a, b).Headline; got != c.want {
+			t.Errorf("headline = %q, want %q", got, c.want)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -138,16 +139,16 @@ func TestManyOperationsAreOneLine(t *testing.T) {
 func TestAnOutageIsToldInSentences(t *testing.T) {
 	waiting := perdure.Op{Name: "orders.claim", Idempotent: true, Policy: &perdure.Policy{Park: time.Minute}}
 	watch(t, perdure.Config{}, observe.Config{}, func(w watching) {
-		var down bool
+		var down atomic.Bool
 		if _, err := w.m.SetProbe(func(context.Context) error {
-			if down {
+			if down.Load() {
 				return syscall.ECONNREFUSED
 			}
 			return nil
 		}); err != nil {
 			w.Fatal(err)
 		}
-		down = true
+		down.Store(true)
 		w.m.Breaker("database").Trip("test")
 		var calls sync.WaitGroup
 		for range 3 {
@@ -160,7 +161,7 @@ func TestAnOutageIsToldInSentences(t *testing.T) {
 		if m.Parked != 3 || m.Probe.Misses == 0 || m.Changes["database"].Since.IsZero() {
 			w.Errorf("in an outage: parked %d, probe %+v, change %+v", m.Parked, m.Probe, m.Changes["database"])
 		}
-		down = false
+		down.Store(false)
 		calls.Wait()
 		after(3 * time.Second)
 		all := strings.Join(w.texts(), "\n")

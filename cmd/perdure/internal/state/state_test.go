@@ -49,7 +49,7 @@ func TestOneProcessHasTheDirectory(t *testing.T) {
 
 func TestADirectoryThatOthersMayReadIsRefused(t *testing.T) {
 	path := t.TempDir()
-	if err := os.Chmod(path, 0o750); err != nil { //nolint:gosec // that is the point
+	if err := os.Chmod(path, 0o750); err != nil {
 		t.Fatal(err)
 	}
 	_, err := state.Open(path)

@@ -54,7 +54,7 @@ func (c comments) add(typeName string, s *ast.StructType) {
 		key, _, _ := strings.Cut(reflect.StructTag(tag).Get("yaml"), ",")
 		text := strings.Join(strings.Fields(f.Doc.Text()), " ")
 		// "MaxAttempts is how often" is about the key here: "How often".
-		for _, verb := range []string{" is ", " are ", " says ", " lets ", " holds ", " keeps ", " names ", " bounds ", " configures ", " restricts "} {
+		for _, verb := range []string{" is ", " are ", " says ", " lets ", " holds ", " keeps ", " makes ", " names ", " bounds ", " configures ", " restricts "} {
 			if rest, ok := strings.CutPrefix(text, f.Names[0].Name+verb); ok {
 				if verb != " is " && verb != " are " {
 					rest = strings.TrimSpace(verb) + " " + rest

@@ -49,9 +49,10 @@ token, or, in a browser, either of them as the password. There is no TLS: put a 
 ` + "`admin.open_metrics`" + ` leaves ` + "`/metrics`" + ` open for a Prometheus without a token.
 
 Holding and releasing breakers, and ` + "`/debug/pprof/`" + `, need ` + "`admin.enabled`" + ` and the admin token, wherever they are asked for from. They are in the audit trail before they are done;
-if the trail takes no records, nothing is done. A client may make 10 changes at once and one more each 6 s (all together 20, and one each 2 s). It may fail 5 times and once more each
+if the trail takes no records, nothing is done. A client may make 10 changes at once and one more each 6 s (all together 20, and one each 2 s). It may give 5 wrong tokens and one more each
 12 s; until then everything that needs a token is refused it with 429, the right token too, because the limit would otherwise tell which one is right. All clients together
-may fail 20 times and once more each 3 s. Tries over the limit are counted in the next audit record. A client is an IPv4 address or an IPv6 /64 network.
+may give 20 and one more each 3 s. Who brings no token guesses none, and is told 401 as often as it asks. Refusals over a limit are counted in the next audit record. A client is an IPv4 address or an IPv6 /64 network.
+` + "`run` and `demo` with `--listen` keep no trail: their log is told. Why all this is so: [adr/0006](adr/0006-who-may-do-what-on-the-admin-listener.md)." + `
 
 `
 
@@ -95,15 +96,15 @@ func page(root string) (string, error) {
 	b.WriteString("| – | – | `PERDURE_READ_TOKEN` | – | The token for reading from other machines. It comes before admin.read_token_file. |\n")
 
 	b.WriteString("\n## Managers\n\nEach element of `managers` is a guarded database. What it leaves out has the default that its meaning names.\n\n")
-	section(&b, c, "", reflect.TypeFor[config.Manager]())
+	section(&b, c, reflect.TypeFor[config.Manager]())
 	b.WriteString("\n### A policy\n\n`policy` holds for every operation, `policies` for those that it names; fields that a named one leaves out are taken from `policy`.\n\n")
-	section(&b, c, "", reflect.TypeFor[perdure.Policy]())
+	section(&b, c, reflect.TypeFor[perdure.Policy]())
 	b.WriteString("\n### Delays: `backoff`, `contention`, `overload`\n\nStrategies: `exponential`, `linear`, `constant`, `fibonacci`. Jitter: `full`, `equal`, `none`.\n\n")
-	section(&b, c, "", reflect.TypeFor[backoff.Config]())
+	section(&b, c, reflect.TypeFor[backoff.Config]())
 	b.WriteString("\n### A breaker: `database`, `policy.breaker`\n\nRules: `adaptive`, `consecutive`, `rate`, `off`.\n\n")
-	section(&b, c, "", reflect.TypeFor[breaker.Config]())
+	section(&b, c, reflect.TypeFor[breaker.Config]())
 	b.WriteString("\n### The retry budget: `budget`\n\n")
-	section(&b, c, "", reflect.TypeFor[perdure.BudgetConfig]())
+	section(&b, c, reflect.TypeFor[perdure.BudgetConfig]())
 	return b.String(), nil
 }
 
@@ -116,10 +117,10 @@ func settingRow(b *strings.Builder, set map[string]config.Setting, path, text st
 	fmt.Fprintf(b, "| `%s` | %s | `%s` | %s | %s |\n", path, flag, strings.Join(s.Variables(), "`, `"), s.Default, text)
 }
 
-func section(b *strings.Builder, c comments, path string, t reflect.Type) {
+func section(b *strings.Builder, c comments, t reflect.Type) {
 	b.WriteString("| key | type | meaning |\n|---|---|---|\n")
 	for _, f := range config.Keys(t) {
-		fmt.Fprintf(b, "| `%s` | %s | %s |\n", path+f.Name, kind(f.Type), c[f.Owner+"."+f.Name])
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", f.Name, kind(f.Type), c[f.Owner+"."+f.Name])
 	}
 }
 
