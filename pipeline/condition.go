@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -243,6 +244,9 @@ func numbers(v any) any {
 		f, err := v.Float64()
 		if err != nil {
 			return v.String()
+		}
+		if f == math.Trunc(f) && math.Abs(f) <= maxInt {
+			return int(f)
 		}
 		return f
 	case []any:

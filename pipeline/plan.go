@@ -196,14 +196,20 @@ func (s *PlanStep) what() PlanStep {
 	}
 }
 
-// orderly is canonical for what was once JSON: a store (jsonb, for one) may have
-// changed the order of its keys.
+// orderly is what was once JSON in one form: a store (jsonb, for one) may have
+// changed the order of its keys, and the way in which its numbers are written.
 func orderly(raw json.RawMessage) json.RawMessage {
-	out, err := canonical(raw)
-	if err != nil {
-		return raw
+	if len(raw) == 0 {
+		return nil
 	}
-	return out
+	v, err := decodeJSON(raw)
+	if err == nil {
+		var out json.RawMessage
+		if out, err = marshal(numbers(v)); err == nil { // 1e3 and 1000.0 are 1000
+			return out
+		}
+	}
+	return raw
 }
 
 // Same returns nil if now does what p, which a run was begun with, does, else an

@@ -264,6 +264,7 @@ func TestAPlanSaysWhatHasChanged(t *testing.T) {
 		"nothing":           {"", "", ""},
 		"the order of keys": {"{b: 1, a: [2]}", "{a: [2], b: 1}", ""},
 		"how it is tried":   {"uses: x.y}", "uses: x.y, timeout: 1m, retry: {runs: 9, attempts: 7, delay: 3s}}", ""},
+		"how it is written": {"b: 1, a: [2]", "b: 1.0, a: [2e0]", ""},
 		"a comment":         {"name: p", "name: p # of mine", ""},
 		"an input":          {"b: 1", "b: 2", "step a"},
 		"a default":         {"default: 1", "default: 2", "params"},
