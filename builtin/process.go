@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"slices"
@@ -88,7 +89,7 @@ func (p *process) attempt(ctx context.Context, in processInput) (json.RawMessage
 		input = []byte("{}")
 	}
 	out := &bounded{most: pipeline.MaxOutput}
-	told := &stderr{log: p.cfg.Log.With("step", pipeline.StepName(ctx)), hide: p.cfg.DatabaseURL.Reveal()}
+	told := &stderr{log: p.cfg.Log.With(slog.String("step", pipeline.StepName(ctx))), hide: p.cfg.DatabaseURL.Reveal()}
 	err = runGroup(cmd, input, out, told)
 	told.flush()
 	if err != nil {

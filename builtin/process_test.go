@@ -164,7 +164,7 @@ func alive(pid int) bool {
 }
 
 func TestSecretsGoNowhere(t *testing.T) {
-	const secret = "correct-horse-battery" //nolint:gosec // it is one for the test
+	const secret = "correct-horse-battery"
 	t.Setenv("PERDURE_TEST_TOKEN", secret)
 	h := open(t, server.Database(t))
 	d := shell(`[ "$TOKEN" = `+secret+` ] && echo "using $TOKEN" >&2; exit 4`, `,"env":{"TOKEN":"${secrets.token}"}`)

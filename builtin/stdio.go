@@ -65,16 +65,10 @@ func (w *stderr) flush() {
 		return
 	}
 	text := redacted(strings.ToValidUTF8(string(w.line), "\uFFFD"), w.hide)
-	w.log.Info("stderr", "line", text, "cut", w.long)
+	w.log.Info("stderr", slog.String("line", text), slog.Bool("cut", w.long))
 	w.tail = append(w.tail, text)
-	for size := 0; ; w.tail = w.tail[1:] {
-		size = 0
-		for _, t := range w.tail {
-			size += len(t)
-		}
-		if size <= maxTail || len(w.tail) == 1 {
-			break
-		}
+	for len(w.tail) > 1 && len(w.last()) > maxTail {
+		w.tail = w.tail[1:]
 	}
 	w.line, w.long = w.line[:0], false
 }

@@ -46,24 +46,24 @@ type conditionRef struct {
 	at         int // rune in the source
 }
 
-// conditionFault is what is wrong with a condition, and where.
-type conditionFault struct {
+// conditionError is what is wrong with a condition, and where.
+type conditionError struct {
 	at  int // rune in the source
 	why string
 }
 
-func (f conditionFault) Error() string { return f.why }
+func (f conditionError) Error() string { return f.why }
 
 // compileCondition compiles a condition. Its errors are conditionFaults, joined.
 func compileCondition(source string) (*condition, error) {
 	if len(source) > maxCondition {
-		return nil, conditionFault{0, fmt.Sprintf("%d bytes are more than %d", len(source), maxCondition)}
+		return nil, conditionError{0, fmt.Sprintf("%d bytes are more than %d", len(source), maxCondition)}
 	}
 	if strings.TrimSpace(source) == "" {
-		return nil, conditionFault{0, "empty"}
+		return nil, conditionError{0, "empty"}
 	}
-	if i := strings.Index(source, "${"); i >= 0 {
-		return nil, conditionFault{utf8.RuneCountInString(source[:i]), "a condition names things without ${}: params.day == \"2001-12-31\""}
+	if before, _, found := strings.Cut(source, "${"); found {
+		return nil, conditionError{utf8.RuneCountInString(before), "a condition names things without ${}: params.day == \"2001-12-31\""}
 	}
 	r := &rules{allowed: functions()}
 	options := []expr.Option{
@@ -79,9 +79,9 @@ func compileCondition(source string) (*condition, error) {
 	}
 	if err != nil {
 		if e, ok := errors.AsType[*file.Error](err); ok {
-			return nil, conditionFault{e.From, strings.TrimSpace(e.Message) + hintFunction(e.Message, r.allowed)}
+			return nil, conditionError{e.From, strings.TrimSpace(e.Message) + hintFunction(e.Message, r.allowed)}
 		}
-		return nil, conditionFault{0, short(err.Error())}
+		return nil, conditionError{0, short(err.Error())}
 	}
 	return &condition{program: program, refs: r.refs}, nil
 }
@@ -106,7 +106,7 @@ type rules struct {
 }
 
 func (r *rules) fault(n ast.Node, why string) {
-	r.faults = append(r.faults, conditionFault{n.Location().From, why})
+	r.faults = append(r.faults, conditionError{n.Location().From, why})
 }
 
 // Visit is called for each node, inner ones first.

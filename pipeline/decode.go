@@ -65,6 +65,7 @@ func nameOf(n *yaml.Node) string {
 		return "a list"
 	case yaml.AliasNode:
 		return "an alias"
+	default: // a scalar
 	}
 	switch n.ShortTag() {
 	case "!!null":
@@ -117,8 +118,8 @@ func isTextNode(n *yaml.Node) bool {
 	return true
 }
 
-// number returns a scalar that must be a whole number of at least least.
-func (d *decoder) number(n *yaml.Node, at place, least int) int {
+// number returns a scalar that must be a whole number of at least 1.
+func (d *decoder) number(n *yaml.Node, at place) int {
 	if n == nil || d.bad[n] {
 		return 0
 	}
@@ -127,8 +128,8 @@ func (d *decoder) number(n *yaml.Node, at place, least int) int {
 		d.node(n, at, "is "+nameOf(n)+wordNode(n)+", want a whole number")
 		return 0
 	}
-	if i < least {
-		d.node(n, at, sprintf("%d is less than %d", i, least))
+	if i < 1 {
+		d.node(n, at, sprintf("%d is less than 1", i))
 		return 0
 	}
 	return i

@@ -23,7 +23,7 @@ func (d *decoder) definition(root *yaml.Node) Definition {
 	}
 	def := Definition{
 		Name: d.text(o["name"], at.dot("name")), Doc: d.text(o["description"], at.dot("description")),
-		Key: d.text(o["key"], at.dot("key")), Parallel: d.number(o["parallel"], at.dot("parallel"), 1),
+		Key: d.text(o["key"], at.dot("key")), Parallel: d.number(o["parallel"], at.dot("parallel")),
 	}
 	if o["name"] == nil {
 		d.bad[root] = true // that it is missing is said; no more of the same
@@ -101,7 +101,7 @@ func (d *decoder) step(n *yaml.Node, at place) Step {
 	}
 	s := Step{
 		Name: d.text(o["name"], at.dot("name")), Uses: d.text(o["uses"], at.dot("uses")),
-		When: d.text(o["when"], at.dot("when")), Parallel: d.number(o["parallel"], at.dot("parallel"), 1),
+		When: d.text(o["when"], at.dot("when")), Parallel: d.number(o["parallel"], at.dot("parallel")),
 		Timeout: d.duration(o["timeout"], at.dot("timeout")), Attempts: defaultRuns,
 	}
 	if v := o["when"]; v != nil && s.When == "" {
@@ -135,11 +135,11 @@ func (d *decoder) step(n *yaml.Node, at place) Step {
 func (d *decoder) retry(n *yaml.Node, at place, s *Step) {
 	o := d.object(n, at, retryFields(), "a mapping such as {attempts: 5, park: 5m}")
 	if o["runs"] != nil {
-		s.Attempts = d.number(o["runs"], at.dot("runs"), 1)
+		s.Attempts = d.number(o["runs"], at.dot("runs"))
 	}
 	s.Delay = d.duration(o["delay"], at.dot("delay"))
 	p := perdure.Policy{
-		MaxAttempts:    d.number(o["attempts"], at.dot("attempts"), 1),
+		MaxAttempts:    d.number(o["attempts"], at.dot("attempts")),
 		MaxElapsed:     d.duration(o["elapsed"], at.dot("elapsed")),
 		AttemptTimeout: d.duration(o["attempt_timeout"], at.dot("attempt_timeout")),
 		Park:           d.duration(o["park"], at.dot("park")),

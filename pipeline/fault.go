@@ -40,11 +40,11 @@ func (f Fault) String() string {
 	return b.String() + f.Message
 }
 
-// Faults is all that is wrong with a definition, in the order of the file.
-type Faults []Fault
+// FaultsError is all that is wrong with a definition, in the order of the file.
+type FaultsError []Fault
 
 // Error returns one line for each fault.
-func (f Faults) Error() string {
+func (f FaultsError) Error() string {
 	lines := make([]string, len(f))
 	for i, fault := range f {
 		lines[i] = fault.String()
@@ -53,14 +53,14 @@ func (f Faults) Error() string {
 }
 
 // sorted returns the faults by their place, each once.
-func (f Faults) sorted() Faults {
+func (f FaultsError) sorted() FaultsError {
 	slices.SortStableFunc(f, func(a, b Fault) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return slices.Compact(f)
 }
 
-func (f Faults) orNil() error {
+func (f FaultsError) orNil() error {
 	if len(f) == 0 {
 		return nil
 	}

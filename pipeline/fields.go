@@ -22,9 +22,7 @@ func patternSchema(pattern string) map[string]any {
 	return map[string]any{"type": "string", "pattern": pattern}
 }
 
-func countSchema(least int) map[string]any {
-	return map[string]any{"type": "integer", "minimum": least}
-}
+func countSchema() map[string]any { return map[string]any{"type": "integer", "minimum": 1} }
 
 func wordsSchema(words ...string) map[string]any {
 	return map[string]any{"type": "string", "enum": words}
@@ -49,7 +47,7 @@ func fileFields() []field {
 		{"key", "Names the run by its parameters: the same key is the same run, and what it did stays done. Without it each start is a new run.", textSchema(), false},
 		{"params", "What a run is given, by name.", mapSchema(idPattern, refSchema("param")), false},
 		{"secrets", "What ${secrets.NAME} stands for, by name.", mapSchema(idPattern, refSchema("secret")), false},
-		{"parallel", "The most steps, or items of steps, that run at once. Default 4.", countSchema(1), false},
+		{"parallel", "The most steps, or items of steps, that run at once. Default 4.", countSchema(), false},
 		{"steps", "The steps, in any order.", steps, true},
 	}
 }
@@ -78,7 +76,7 @@ func stepFields() []field {
 		{"needs", "Steps that must be done before this one. Those whose output it refers to need not be named.", listSchema(patternSchema(namePattern)), false},
 		{"when", "A condition over params, steps and run, in expr-lang. If it is false the step is omitted, and those that need it go on.", textSchema(), false},
 		{"foreach", "A list, or one reference to a list: the step runs once for each element, which is ${item}.", map[string]any{"type": []string{"array", "string"}}, false},
-		{"parallel", "The most items that run at once.", countSchema(1), false},
+		{"parallel", "The most items that run at once.", countSchema(), false},
 		{"timeout", "Ends one try of the step, such as 10m.", patternSchema(durationPattern), false},
 		{"retry", "What is tried again, and when.", refSchema("retry"), false},
 	}
@@ -87,9 +85,9 @@ func stepFields() []field {
 func retryFields() []field {
 	duration := patternSchema(durationPattern)
 	return []field{
-		{"runs", "The most times that the step is run when it gives up and says that another try makes sense. Default 3.", countSchema(1), false},
+		{"runs", "The most times that the step is run when it gives up and says that another try makes sense. Default 3.", countSchema(), false},
 		{"delay", "The wait before another run, if the step does not say when. Default 1s.", duration, false},
-		{"attempts", "The most attempts of each operation within the step. Default that of the database's policy.", countSchema(1), false},
+		{"attempts", "The most attempts of each operation within the step. Default that of the database's policy.", countSchema(), false},
 		{"attempt_timeout", "Ends one attempt of an operation.", duration, false},
 		{"elapsed", "How long after its start an operation may still begin a repeat.", duration, false},
 		{"park", "How long an operation waits for a database that is down, instead of failing.", duration, false},

@@ -27,9 +27,9 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, src []byte) {
 		d, err := Parse("f.yaml", src, someMethods())
 		if err != nil {
-			faults, ok := errors.AsType[Faults](err)
+			faults, ok := errors.AsType[FaultsError](err)
 			if !ok || len(faults) == 0 {
-				t.Fatalf("Parse = %v, want Faults", err)
+				t.Fatalf("Parse = %v, want FaultsError", err)
 			}
 			for _, fault := range faults {
 				if fault.Line < 1 || fault.Line > bytes.Count(src, []byte("\n"))+2 || fault.Column < 1 {

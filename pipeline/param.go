@@ -98,7 +98,7 @@ func (t ParamType) check(value json.RawMessage) (json.RawMessage, error) {
 }
 
 func (t ParamType) want() string {
-	switch t {
+	switch t { //nolint:exhaustive // the others are texts
 	case ParamInt:
 		return "a whole number"
 	case ParamFloat:
@@ -130,7 +130,7 @@ func (t ParamType) checkText(s string) error {
 // ParseParam returns a value from its text, as a command line has it: a list
 // as JSON or as texts with commas in between.
 func (t ParamType) ParseParam(text string) (json.RawMessage, error) {
-	switch t {
+	switch t { //nolint:exhaustive // the others are texts
 	case ParamInt, ParamFloat, ParamBool:
 		value, err := t.check(json.RawMessage(text))
 		if err != nil {

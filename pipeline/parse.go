@@ -22,7 +22,7 @@ const (
 //
 // The file is read strictly: unknown and repeated keys, values of another type,
 // anchors and aliases, tags, and several documents are faults. Parse finds all faults of a
-// file that is YAML at all, and returns them as [Faults], each with line and
+// file that is YAML at all, and returns them as [FaultsError], each with line and
 // column. It reads at most 1 MiB and never panics.
 func Parse(name string, src []byte, methods []Method) (Definition, error) {
 	d := &decoder{file: name, src: src, nodes: make(map[string]*yaml.Node), bad: make(map[*yaml.Node]bool)}
@@ -47,7 +47,7 @@ type decoder struct {
 	nodes  map[string]*yaml.Node // by the key of their place
 	bad    map[*yaml.Node]bool   // of which a fault is known
 	count  int
-	faults Faults
+	faults FaultsError
 	stop   bool // so much is wrong that the rest would mislead
 }
 

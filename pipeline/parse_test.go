@@ -43,9 +43,9 @@ func TestEachFaultIsNamedWithLineAndColumn(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = Parse(name, src, someMethods())
-			faults, ok := errors.AsType[Faults](err)
+			faults, ok := errors.AsType[FaultsError](err)
 			if !ok {
-				t.Fatalf("Parse = %v, want Faults", err)
+				t.Fatalf("Parse = %v, want FaultsError", err)
 			}
 			lines := bytes.Count(src, []byte("\n")) + 1
 			for _, f := range faults {

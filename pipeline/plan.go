@@ -178,7 +178,7 @@ func (s *PlanStep) step() Step {
 // policies) is not in it, so that tuning does not forbid to resume.
 func (p Plan) Digest() string {
 	what := Plan{Pipeline: p.Pipeline, Run: p.Run, Secrets: p.Secrets}
-	what.Params, _ = canonical(p.Params) //nolint:errcheck // nil if it is no JSON, which Freeze has refused
+	what.Params, _ = canonical(p.Params) // nil if it is no JSON, which Freeze has refused
 	for i := range p.Steps {
 		what.Steps = append(what.Steps, p.Steps[i].what())
 	}

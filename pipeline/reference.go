@@ -85,16 +85,10 @@ func split(s string) []part {
 	}
 }
 
-// whole returns the reference that the text is, and nothing else.
-func whole(s string) (*reference, bool) {
-	if !strings.HasPrefix(s, "${") {
-		return nil, false
-	}
+// whole reports whether the text is one reference, and nothing else.
+func whole(s string) bool {
 	p, err := parts(s)
-	if err != nil || len(p) != 1 || p[0].ref == nil {
-		return nil, false
-	}
-	return p[0].ref, true
+	return err == nil && len(p) == 1 && p[0].ref != nil
 }
 
 func parseReference(text string) (reference, error) {

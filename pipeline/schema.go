@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 )
 
 // SchemaID is the address of the JSON schema that Schema returns.
@@ -33,9 +34,7 @@ func objectSchema(fields []field) map[string]any {
 	var required []string
 	for _, f := range fields {
 		p := map[string]any{"description": f.doc}
-		for k, v := range f.schema {
-			p[k] = v
-		}
+		maps.Copy(p, f.schema)
 		properties[f.name] = p
 		if f.required {
 			required = append(required, f.name)

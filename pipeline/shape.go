@@ -40,7 +40,7 @@ func (s shape) open() bool {
 
 func (s shape) check(v any, at place, fault faultFunc) {
 	if text, ok := v.(string); ok && hasReference(text) {
-		if _, alone := whole(text); alone || len(s.Type) == 0 || slices.Contains(s.Type, "string") {
+		if whole(text) || len(s.Type) == 0 || slices.Contains(s.Type, "string") {
 			return // what it will be is not known
 		}
 	}

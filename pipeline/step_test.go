@@ -315,10 +315,24 @@ func TestParametersAreChecked(t *testing.T) {
 		t          ParamType
 		text, want string
 	}{
-		{ParamInt, "5", "5"}, {ParamInt, "5.0", ""}, {ParamInt, "x", ""}, {ParamInt, "", ""}, {ParamFloat, "1e3", "1e3"}, {ParamFloat, "1e999", ""},
-		{ParamBool, "true", "true"}, {ParamBool, "yes", ""}, {ParamDate, "2001-02-29", ""}, {ParamDate, "2004-02-29", `"2004-02-29"`},
-		{ParamList, "a,b", `["a","b"]`}, {ParamList, `[1, "b"]`, `[1,"b"]`}, {ParamList, "[1", ""}, {ParamList, "", "[]"},
-		{ParamString, "", `""`}, {ParamPath, "", ""}, {ParamPath, "a/<b>", `"a/<b>"`}, {ParamString, "a\x00", ""},
+		{ParamInt, "5", "5"},
+		{ParamInt, "5.0", ""},
+		{ParamInt, "x", ""},
+		{ParamInt, "", ""},
+		{ParamFloat, "1e3", "1e3"},
+		{ParamFloat, "1e999", ""},
+		{ParamBool, "true", "true"},
+		{ParamBool, "yes", ""},
+		{ParamDate, "2001-02-29", ""},
+		{ParamDate, "2004-02-29", `"2004-02-29"`},
+		{ParamList, "a,b", `["a","b"]`},
+		{ParamList, `[1, "b"]`, `[1,"b"]`},
+		{ParamList, "[1", ""},
+		{ParamList, "", "[]"},
+		{ParamString, "", `""`},
+		{ParamPath, "", ""},
+		{ParamPath, "a/<b>", `"a/<b>"`},
+		{ParamString, "a\x00", ""},
 	} {
 		got, err := c.t.ParseParam(c.text)
 		if string(got) != c.want || (err == nil) != (c.want != "") {

@@ -14,13 +14,13 @@ const (
 )
 
 // Validate checks the whole definition and returns all faults joined, each
-// with its path, as [Faults], or nil.
+// with its path, as [FaultsError], or nil.
 func (d Definition) Validate() error { return d.Check(nil) }
 
 // Check is Validate that also wants each step to use one of these methods, and
 // no reference where a method takes a text as it is written. Nil means any methods.
 func (d Definition) Check(methods []Method) error {
-	var faults Faults
+	var faults FaultsError
 	d.validate(methods, func(at place, format string, args ...any) {
 		faults = append(faults, Fault{Path: at.shown, Message: sprintf(format, args...)})
 	})
@@ -135,7 +135,7 @@ func (s Step) validate(at place, methods []Method, fault faultFunc) {
 
 func policyFaults(p perdure.Policy) []error {
 	err := p.Validate()
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // one fault each
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { // one fault each
 		return joined.Unwrap()
 	}
 	if err != nil {
@@ -155,7 +155,7 @@ func (s Step) validateForEach(at place, fault faultFunc) {
 		if _, err := parts(v); err != nil {
 			return // the wiring says it
 		}
-		if _, ok := whole(v); !ok {
+		if !whole(v) {
 			fault(at, "%q is a text, want a list or one reference to a list", short(v))
 		}
 	case []any:

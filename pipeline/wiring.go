@@ -90,7 +90,7 @@ func (d Definition) wireTexts(raw json.RawMessage, at place, fault faultFunc, ta
 
 // known reports whether there is what a reference names.
 func (d Definition) known(root, name string, at place, text string, fault faultFunc) bool {
-	what := ""
+	var what string
 	var names []string
 	switch root {
 	case rootParams:
@@ -146,21 +146,21 @@ func (d Definition) wireWhen(source string, at place, fault faultFunc, w *wiring
 	return cond
 }
 
-func conditionFaults(err error) []conditionFault {
+func conditionFaults(err error) []conditionError {
 	if err == nil {
 		return nil
 	}
-	if f, ok := errors.AsType[conditionFault](err); ok {
-		if joined, many := err.(interface{ Unwrap() []error }); many { //nolint:errorlint // one fault each
-			var out []conditionFault
+	if f, ok := errors.AsType[conditionError](err); ok {
+		if joined, many := err.(interface{ Unwrap() []error }); many { // one fault each
+			var out []conditionError
 			for _, e := range joined.Unwrap() {
 				out = append(out, conditionFaults(e)...)
 			}
 			return out
 		}
-		return []conditionFault{f}
+		return []conditionError{f}
 	}
-	return []conditionFault{{0, err.Error()}}
+	return []conditionError{{0, err.Error()}}
 }
 
 // byteAt returns where the n-th character of s begins.

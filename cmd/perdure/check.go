@@ -67,7 +67,7 @@ func (a *app) check(args []string) error {
 	r := checkReport{Files: len(files), Faults: []checkedFault{}}
 	for _, file := range files {
 		_, err := readPipeline(file)
-		faults, ok := errors.AsType[pipeline.Faults](err)
+		faults, ok := errors.AsType[pipeline.FaultsError](err)
 		if err != nil && !ok {
 			return err
 		}
@@ -136,7 +136,7 @@ func pipelineFiles(args []string) ([]string, error) {
 	return files, nil
 }
 
-// readPipeline parses a file. Its error is pipeline.Faults, or says why the file
+// readPipeline parses a file. Its error is pipeline.FaultsError, or says why the file
 // cannot be read.
 func readPipeline(file string) (pipeline.Definition, error) {
 	src, err := readAtMost(file, maxPipelineFile)

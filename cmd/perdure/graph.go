@@ -52,7 +52,7 @@ func (a *app) graphCommand() *cobra.Command {
 
 // invalidFile gives faults of a file their exit code.
 func invalidFile(err error) error {
-	if _, ok := errors.AsType[pipeline.Faults](err); ok {
+	if _, ok := errors.AsType[pipeline.FaultsError](err); ok {
 		return &exitError{code: exitInvalid, err: err, hint: "perdure check FILE"}
 	}
 	return err

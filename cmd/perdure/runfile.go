@@ -177,7 +177,7 @@ func (a *app) runSteps(ctx context.Context, d pipeline.Definition, run string, v
 		}
 		r.flags.artifacts = filepath.Join(state, "artifacts")
 	}
-	progress := r.show.show(d.Name, len(d.Steps), func() string { return "" })
+	progress := r.show.show(d.Name, len(d.Steps), func() string { return "" }) //nolint:contextcheck // it ends with progress.end
 	report, err := pipeline.Run(perdure.WithCorrelationID(ctx, run), d, pipeline.Options{
 		Run: run, Params: values, Observe: bySteps(progress.observe), Stop: r.stop,
 		Env: pipeline.Env{Invoker: loader, Artifacts: r.flags.artifacts},
