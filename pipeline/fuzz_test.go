@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -83,6 +84,37 @@ func FuzzReferences(f *testing.F) {
 		}
 		if n > len(s) || n < len(s)-bytes.Count([]byte(s), []byte("$${")) {
 			t.Fatalf("%q has %d bytes, its parts %d", s, len(s), n)
+		}
+	})
+}
+
+// FuzzCondition: a condition is refused, or gives an answer or an error, and soon:
+// what could make it grow is not allowed.
+func FuzzCondition(f *testing.F) {
+	for _, s := range []string{
+		`params.n > 3 and steps.a.output.list[0] == "x"`, `any(params.l, # == 2)`, `len(filter(params.l, # > 1)) > 0`,
+		`params.s + params.s matches "^x+$"`, `run.id startsWith "r" ?? true`, `sum(params.l) in [1, 2, 3]`, `params?.x?.y == nil`,
+		`{"a": params.l}.a[1:2] == [2]`, `not (params.s contains "x") ? true : 1 < 2 ** 8`, `params.s | upper() == "X"`,
+	} {
+		f.Add(s)
+	}
+	b := bindings{
+		run:     "r",
+		params:  map[string]json.RawMessage{"n": json.RawMessage("5"), "s": json.RawMessage(`"x"`), "l": json.RawMessage("[1,2,3]")},
+		outputs: map[string]json.RawMessage{"a": json.RawMessage(`{"list":["x"],"f":1.5}`)},
+	}
+	f.Fuzz(func(t *testing.T, source string) {
+		c, err := compileCondition(source)
+		if err != nil {
+			if len(conditionFaults(err)) == 0 {
+				t.Fatalf("%q: %v, which names no fault", source, err)
+			}
+			return
+		}
+		first, err := c.holds(b)
+		again, errAgain := c.holds(b)
+		if first != again || (err == nil) != (errAgain == nil) {
+			t.Fatalf("%q is %v, %v and then %v, %v", source, first, err, again, errAgain)
 		}
 	})
 }

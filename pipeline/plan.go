@@ -178,7 +178,7 @@ func (s *PlanStep) step() Step {
 // policies) is not in it, so that tuning does not forbid to resume.
 func (p Plan) Digest() string {
 	what := Plan{Pipeline: p.Pipeline, Run: p.Run, Secrets: p.Secrets}
-	what.Params, _ = canonical(p.Params) // nil if it is no JSON, which Freeze has refused
+	what.Params = orderly(p.Params)
 	for i := range p.Steps {
 		what.Steps = append(what.Steps, p.Steps[i].what())
 	}
@@ -191,7 +191,19 @@ func (p Plan) Digest() string {
 }
 
 func (s *PlanStep) what() PlanStep {
-	return PlanStep{Name: s.Name, Uses: s.Uses, Needs: s.Needs, With: s.With, When: s.When, ForEach: s.ForEach, Items: s.Items}
+	return PlanStep{
+		Name: s.Name, Uses: s.Uses, Needs: s.Needs, With: orderly(s.With), When: s.When, ForEach: orderly(s.ForEach), Items: s.Items,
+	}
+}
+
+// orderly is canonical for what was once JSON: a store (jsonb, for one) may have
+// changed the order of its keys.
+func orderly(raw json.RawMessage) json.RawMessage {
+	out, err := canonical(raw)
+	if err != nil {
+		return raw
+	}
+	return out
 }
 
 // Same returns nil if now does what p, which a run was begun with, does, else an
@@ -210,7 +222,7 @@ func (p Plan) Same(now Plan) error {
 	}
 	differ("pipeline", p.Pipeline, now.Pipeline)
 	differ("run", p.Run, now.Run)
-	differ("params", p.Params, now.Params)
+	differ("params", orderly(p.Params), orderly(now.Params))
 	differ("secrets", p.Secrets, now.Secrets)
 	old := make(map[string]PlanStep, len(p.Steps))
 	for i := range p.Steps {

@@ -30,11 +30,13 @@ type fileRun struct {
 	engine    string
 	params    []string
 	artifacts string
+	force     bool
 }
 
 func (r *fileRun) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&r.engine, "engine", "inline", "of a file: inline runs in this process, and remembers what the database remembers")
 	cmd.Flags().StringArrayVarP(&r.params, "param", "p", nil, "of a file: NAME=VALUE, once for each")
+	cmd.Flags().BoolVar(&r.force, "force", false, "of a file: go on with a run that was begun with another plan")
 	cmd.Flags().StringVar(&r.artifacts, "artifacts", "", "of a file: directory for what steps write (default: artifacts in perdure's state directory)")
 }
 
@@ -159,6 +161,9 @@ func (a *app) runSteps(ctx context.Context, d pipeline.Definition, run string, v
 	if err := errors.Join(g.db.Migrate(ctx), r.metrics.guards(g), r.panel.guards(g)); err != nil {
 		return pipeline.Report{}, err
 	}
+	if err := holdPlan(ctx, d, run, values, g, r.flags.force); err != nil {
+		return pipeline.Report{}, err
+	}
 	loader, err := component.New(component.Config{
 		Grace:     methodGrace,
 		Factories: append(builtin.Factories(builtin.Config{DB: g.db, DatabaseURL: databaseURL(p.url), Log: log}), component.Retry(g.manager)),
@@ -185,6 +190,23 @@ func (a *app) runSteps(ctx context.Context, d pipeline.Definition, run string, v
 	progress.end(err == nil)
 	r.metrics.took(report)
 	return report, err
+}
+
+// holdPlan refuses to go on with a run whose file has changed. Without a key the
+// run is new.
+func holdPlan(ctx context.Context, d pipeline.Definition, run string, values map[string]json.RawMessage, g *guarded, force bool) error {
+	if d.Key == "" || force {
+		return nil
+	}
+	plan, err := d.Freeze(run, values)
+	if err != nil {
+		return err
+	}
+	err = builtin.HoldPlan(ctx, g.db, plan)
+	if errors.Is(err, pipeline.ErrPlanChanged) {
+		return &exitError{code: exitInvalid, err: err, hint: "another key for another run, or --force: what was done under the old plan stays as it is"}
+	}
+	return err
 }
 
 // bySteps lets a display that counts tasks count steps: how many items one has
