@@ -19,7 +19,7 @@ type owned struct {
 }
 
 // Sys has the owner in it.
-func (o owned) Sys() any { return &syscall.Stat_t{Uid: uint32(o.uid)} } //nolint:gosec // a user's number
+func (o owned) Sys() any { return &syscall.Stat_t{Uid: uint32(o.uid)} }
 
 func TestWhatBelongsToAnotherUserIsRefused(t *testing.T) {
 	dir := t.TempDir()
