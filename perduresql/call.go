@@ -150,6 +150,17 @@ func (l *link) ask(ctx context.Context, limit time.Duration, sql string, args ..
 	})
 }
 
+// all runs sql, several statements, within limit, or until ctx ends, and returns
+// the rows of all of them, which the driver does not give: the witness reads
+// along. It reports false, and does nothing, where there is none.
+func (l *link) all(ctx context.Context, limit time.Duration, sql string) (rows [][]string, ok bool, err error) {
+	if l.w == nil || !l.w.capture() {
+		return nil, false, nil
+	}
+	err = l.tell(ctx, limit, sql)
+	return l.w.captured(), true, err
+}
+
 // tell runs sql within limit, or until ctx ends.
 func (l *link) tell(ctx context.Context, limit time.Duration, sql string) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)

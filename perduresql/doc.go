@@ -36,9 +36,9 @@
 //
 // Limits: perdurepgx asks for the identity of a transaction together with BEGIN.
 // Drivers of database/sql give the rows of the first statement of a message only,
-// and pgx's takes one statement for a query: under Token a transaction costs a
-// round trip more (over lib/pq only one with options), and a Once does. Marker
-// costs none. What a driver offers behind sql.Conn.Raw is out of reach, and so is
+// and pgx's takes one statement for a query: without a witness, or on an encrypted
+// connection, a transaction under Token costs a round trip more (over lib/pq only
+// one with options), and a Once does. What a driver offers behind sql.Conn.Raw is out of reach, and so is
 // COPY. Where there is no witness, or the connection is encrypted, a wait for
 // synchronous standbys that a person cancels looks like success.
 package perduresql

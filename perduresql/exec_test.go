@@ -235,7 +235,7 @@ func TestPreparedStatementsLiveOnWhateverConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		read("after the server has forgotten it")
-		if _, err := b.PrepareContext(ctx, "selec"); pgerr.Classify(err).SQLState != "42601" {
+		if _, err := b.PrepareContext(ctx, "selec"); pgerr.Classify(err).SQLState != "42601" { //nolint:sqlclosecheck // it fails
 			t.Errorf("Prepare = %v, want 42601", err)
 		}
 		err = b.InTx(ctx, opLoad, nil, func(ctx context.Context, tx *sql.Tx) error {

@@ -100,16 +100,24 @@ var errCutInTwo = errors.New("perduresql: the work of this key ended its transac
 // of its own: the statement_timeout of the role or session is for the function's
 // statements.
 func (o *once) begin(ctx context.Context, t *txn, begin string) error {
-	err := t.h.tell(ctx, askWait, begin+"; select set_config('perdure.statement_timeout', current_setting('statement_timeout'), true), "+
-		"set_config('statement_timeout', '0', true)")
-	if err != nil {
-		return err
-	}
+	const restore = "set_config('statement_timeout', current_setting('perdure.statement_timeout'), true)"
 	twin := t.db.cfg.TwinTimeout
-	rows, err := t.h.ask(ctx, askWait+twin, "select o.run, o.xid, o.result::text, "+
-		"set_config('statement_timeout', current_setting('perdure.statement_timeout'), true) "+
-		"from perdure.begin_once($1::text, $2::text::uuid, $3::text::integer) o",
-		o.key, t.doubt.ID.String(), strconv.FormatInt(max(twin.Milliseconds(), 1), 10))
+	wait := strconv.FormatInt(max(twin.Milliseconds(), 1), 10)
+	id := t.doubt.ID.String()
+	begin += "; select set_config('perdure.statement_timeout', current_setting('statement_timeout'), true), set_config('statement_timeout', '0', true)"
+	ask := func(key, id, wait string) string {
+		return "select o.run, o.xid, o.result::text, " + restore +
+			" from perdure.begin_once(" + key + "::text, " + id + "::text::uuid, " + wait + "::text::integer) o"
+	}
+	rows, ok, err := t.h.all(ctx, askWait+twin, begin+"; "+ask(literal(o.key), "'"+id+"'", "'"+wait+"'"))
+	switch {
+	case ok && len(rows) > 0:
+		rows = rows[1:] // of what begin asked
+	case !ok:
+		if err = t.h.tell(ctx, askWait, begin); err == nil {
+			rows, err = t.h.ask(ctx, askWait+twin, ask("$1", "$2", "$3"), o.key, id, wait)
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ type scanner struct {
 	opaque bool
 	begun  bool // something was sent
 	answer bool // one byte, about encryption, comes next
+	rows   bool // DataRow is read too
 	skip   int  // bytes until the next header
 	kept   []byte
 }
@@ -69,11 +70,8 @@ func (s *scanner) received(p []byte, saw func(kind byte, body []byte)) {
 			return
 		}
 		if want == headerLen {
-			switch s.kept[0] {
-			case 'K', 'Z', 'C', 'E', 'N':
-				if n := s.body(); n > 0 && n <= maxKept {
-					continue
-				}
+			if n := s.body(); s.wanted(s.kept[0]) && n > 0 && n <= maxKept {
+				continue
 			}
 			s.skip = s.body()
 		} else {
@@ -81,6 +79,17 @@ func (s *scanner) received(p []byte, saw func(kind byte, body []byte)) {
 		}
 		s.kept = s.kept[:0]
 	}
+}
+
+// wanted reports whether messages of a kind are read.
+func (s *scanner) wanted(kind byte) bool {
+	switch kind {
+	case 'K', 'Z', 'C', 'E', 'N':
+		return true
+	case 'D':
+		return s.rows
+	}
+	return false
 }
 
 // body returns how long the message in kept is after its header.

@@ -86,6 +86,7 @@ func FuzzWire(f *testing.F) {
 	f.Add([]byte("x"), []byte{'E', 0xff, 0xff, 0xff, 0xff, 0})
 	f.Fuzz(func(t *testing.T, sent, received []byte) {
 		w := &wire{}
+		w.scan.rows = true
 		w.scan.sent(sent)
 		for piece := range slices.Chunk(received, 3) {
 			w.scan.received(piece, w.saw)
@@ -104,6 +105,20 @@ func TestLiteralsAreQuotedWhateverTheSettings(t *testing.T) {
 	for s, want := range map[string]string{"": `E''`, "a": `E'a'`, `it's`: `E'it''s'`, `\'`: `E'\\'''`, `ü\n`: `E'ü\\n'`} {
 		if got := literal(s); got != want {
 			t.Errorf("literal(%q) = %s, want %s", s, got, want)
+		}
+	}
+}
+
+func TestRowsAreReadAsTheServerWritesThem(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string][]string{
+		"\x00\x00": nil,
+		"\x00\x03\x00\x00\x00\x01t\xff\xff\xff\xff\x00\x00\x00\x02ab": {"t", "", "ab"},
+		"\x00\x02\x00\x00\x00\x01t\x00\x00\x00\x09ab":                 {"t"},
+		"": nil,
+	} {
+		if diff := cmp.Diff(want, parseRow([]byte(body))); diff != "" {
+			t.Errorf("parseRow(%q) (-want +got):\n%s", body, diff)
 		}
 	}
 }

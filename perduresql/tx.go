@@ -223,11 +223,15 @@ func (t *txn) beginToken(ctx context.Context, begin string, known *facts) error 
 	return err
 }
 
-// first begins the transaction and asks. A plain BEGIN goes behind the question,
+// first begins the transaction and asks, in one round trip where there is a
+// witness to read the answer. Without one a plain BEGIN goes behind the question,
 // in the same round trip: it makes a block of the transaction that a message of
 // several statements is, and drivers give the rows of the first only. One with
 // options must come first; and pgx takes only one statement for a query.
 func (t *txn) first(ctx context.Context, begin, ask string) ([][]string, error) {
+	if rows, ok, err := t.h.all(ctx, askWait, begin+"; "+ask); ok {
+		return rows, err
+	}
 	if begin == "begin" && !t.db.single.Load() {
 		rows, err := t.h.ask(ctx, askWait, ask+"; begin")
 		if state, _ := answerOf(err); state != stateSyntax {

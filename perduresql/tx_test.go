@@ -133,7 +133,7 @@ func TestForeignTransactionsEnd(t *testing.T) {
 		if err := tx.Commit(); err == nil || errors.Is(err, perdure.ErrOutcomeUnknown) {
 			t.Errorf("Commit under an ended context = %v, want an error that is not unknown", err)
 		}
-		if _, err := b.PrepareContext(ctx, "copy t (id) from stdin"); err == nil {
+		if _, err := b.PrepareContext(ctx, "copy t (id) from stdin"); err == nil { //nolint:sqlclosecheck // it fails
 			t.Error("Prepare of a COPY = nil, want an error")
 		}
 		tx = begin(ctx, 3)

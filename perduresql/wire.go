@@ -1,6 +1,7 @@
 package perduresql
 
 import (
+	"encoding/binary"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,8 @@ type wire struct {
 	last    *serverError // the last ErrorResponse
 	txErr   *serverError // the one that moved the transaction from T to E
 	pid     uint32
-	status  byte // of the transaction: I, T or E; zero if it is not known
+	status  byte       // of the transaction: I, T or E; zero if it is not known
+	rows    [][]string // that were read since capture
 }
 
 // backend returns the process that serves w, zero if it is not known, and
@@ -76,6 +78,8 @@ func (w *wire) saw(kind byte, body []byte) {
 		if len(body) == 1 {
 			w.status = body[0]
 		}
+	case 'D':
+		w.rows = append(w.rows, parseRow(body))
 	case 'C':
 		switch string(body) {
 		case "COMMIT\x00", "PREPARE TRANSACTION\x00":
@@ -99,6 +103,40 @@ func (w *wire) saw(kind byte, body []byte) {
 			w.parting = e
 		}
 	}
+}
+
+// capture makes w keep the rows that the server sends, until captured is called.
+// It reports false where they cannot be seen.
+func (w *wire) capture() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.scan.rows, w.rows = !w.scan.opaque && w.pid != 0, nil
+	return w.scan.rows
+}
+
+// captured returns the rows since capture, as the server wrote them; NULL is "".
+func (w *wire) captured() [][]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	rows := w.rows
+	w.scan.rows, w.rows = false, nil
+	return rows
+}
+
+// parseRow reads a DataRow; what is cut off is left out.
+func parseRow(body []byte) []string {
+	var row []string
+	for b := body[min(2, len(body)):]; len(b) >= 4; {
+		n := int(int32(binary.BigEndian.Uint32(b))) //nolint:gosec // -1 is NULL
+		b = b[4:]
+		if n > len(b) {
+			break
+		}
+		n = max(n, 0)
+		row = append(row, string(b[:n]))
+		b = b[n:]
+	}
+	return row
 }
 
 // known returns what is known of the end of the connection.
