@@ -47,6 +47,13 @@ func (s *Server) outer(next http.Handler) http.Handler {
 		}
 		r.Body = http.MaxBytesReader(rec, r.Body, maxBodyBytes)
 		next.ServeHTTP(rec, r)
+		if r.ContentLength != 0 {
+			// The server reads what is left of the body before it answers: of one that does not come, not
+			// for long, or refusals alone would keep all connections busy. A writer without deadlines, as
+			// in a test, needs none.
+			rest := min(time.Since(start)+restTimeout, readTimeout)
+			_ = http.NewResponseController(w).SetReadDeadline(start.Add(rest))
+		}
 	})
 }
 

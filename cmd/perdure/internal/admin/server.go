@@ -15,6 +15,7 @@ import (
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second // headers and body
+	restTimeout       = time.Second      // what is left of a body that nobody wants
 	writeTimeout      = 30 * time.Second // the whole answer; of a stream, each write
 	idleTimeout       = 60 * time.Second
 	maxHeaderBytes    = 16 << 10

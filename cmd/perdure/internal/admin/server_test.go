@@ -76,11 +76,13 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		answer string
 		atMost time.Duration
 	}{
-		"nothing is said":               {"", "", 5 * time.Second},
-		"headers do not end":            {"GET /api/runs HTTP/1.1\r\nHost: localhost\r\n", "", 5 * time.Second},
-		"the body does not come":        {"POST " + hold + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + bearer + "\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{", "400 Bad Request", 10 * time.Second},
-		"a connection is kept for long": {"GET /api/runs HTTP/1.1\r\nHost: localhost\r\n\r\n", "200 OK", 60 * time.Second},
-		"headers are too large":         {"GET /api/runs HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 15<<10), "", 5 * time.Second},
+		"nothing is said":                 {"", "", 5 * time.Second},
+		"headers do not end":              {"GET /api/runs HTTP/1.1\r\nHost: localhost\r\n", "", 5 * time.Second},
+		"the body does not come":          {"POST " + hold + " HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + bearer + "\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{", "400 Bad Request", 10 * time.Second},
+		"nor does one that is not wanted": {"POST " + hold + " HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{", "401 Unauthorized", time.Second},
+		"nor that of a probe":             {"GET /api/runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n", "200 OK", time.Second},
+		"a connection is kept for long":   {"GET /api/runs HTTP/1.1\r\nHost: localhost\r\n\r\n", "200 OK", 60 * time.Second},
+		"headers are too large":           {"GET /api/runs HTTP/1.1\r\nHost: localhost\r\nX: " + strings.Repeat("x", 15<<10), "", 5 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
