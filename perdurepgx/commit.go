@@ -50,7 +50,7 @@ func (a *attempt) beginSQL(known *facts) (string, error) {
 	}
 }
 
-var errNoMarker = errors.New("perdurepgx: table perdure.outcome is not there, or may not be used")
+var errNoMarker = errors.New("perdurepgx: table perdure.outcome is not there, or may not be used: call Migrate once, as the owner of the schema")
 
 // begun takes what came with BEGIN.
 func (a *attempt) begun(known *facts, rows [][]string) error {

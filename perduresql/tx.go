@@ -25,7 +25,7 @@ var (
 	errEndedInside  = errors.New("perduresql: the transaction was ended by a statement")
 	errMadeWritable = errors.New("perduresql: a READ ONLY transaction was made writable")
 	errNested       = errors.New("perduresql: a transaction is open already: use SAVEPOINT in it")
-	errNoMarker     = errors.New("perduresql: table perdure.outcome is not there, or may not be used")
+	errNoMarker     = errors.New("perduresql: table perdure.outcome is not there, or may not be used: call Migrate once, as the owner of the schema")
 	errEnded        = errors.New("perduresql: the transaction has ended")
 )
 
