@@ -16,6 +16,8 @@ type Storm struct {
 	Healthy, Down time.Duration
 	// Failure is the error of every attempt while the server is down.
 	Failure error
+	// FailAfter is how long such an attempt takes. Zero means 5 ms, as when it succeeds.
+	FailAfter time.Duration
 }
 
 const (
@@ -51,7 +53,11 @@ func (s Storm) Run(ctx context.Context, do func(ctx context.Context, attempt fun
 					} else {
 						load.Tries.add()
 					}
-					pause(context.WithoutCancel(ctx), stormAttempt)
+					takes := stormAttempt
+					if down := time.Since(start) >= s.Healthy; down && s.FailAfter > 0 {
+						takes = s.FailAfter
+					}
+					pause(context.WithoutCancel(ctx), takes)
 					if time.Since(start) < s.Healthy {
 						return nil
 					}
