@@ -11,15 +11,15 @@ import (
 	"github.com/perdure/perdure/bench/measure"
 )
 
-// Conflict is an error as a driver's for 40001: an answer of a server that
+// ConflictError is an error as a driver's for 40001: an answer of a server that
 // works, and worth a repeat.
-type Conflict struct{}
+type ConflictError struct{}
 
 // Error says what PostgreSQL says.
-func (Conflict) Error() string { return "could not serialize access" }
+func (ConflictError) Error() string { return "could not serialize access" }
 
 // SQLState is as pgconn.PgError's.
-func (Conflict) SQLState() string { return "40001" }
+func (ConflictError) SQLState() string { return "40001" }
 
 var errNotRefused = errors.New("an open breaker did not refuse") //nolint:gochecknoglobals // a sentinel
 
@@ -34,7 +34,7 @@ type callCase struct {
 }
 
 func callCases() []callCase {
-	conflict := error(Conflict{})
+	conflict := error(ConflictError{})
 	succeed := func(context.Context) error { return nil }
 	fail := func(context.Context) error { return conflict }
 	everyone := func(guard.Candidate) bool { return true }
@@ -109,9 +109,9 @@ func (cs callCase) measure(ctx context.Context, p measure.Plan) (t *figure.Table
 	if err != nil {
 		return nil, err
 	}
-	t = &figure.Table{Head: []string{"guard", "ns a call", "± quartile", "B", "allocs", "against perdure"}}
+	t = &figure.Table{Head: []string{"guard", "ns a call", "ns of CPU", "± quartile", "B", "allocs", "against perdure"}}
 	for _, c := range costs {
-		t.Add(c.Name, figure.Number(c.Nanos), fmt.Sprintf("%.0f %%", 100*c.Spread), fmt.Sprintf("%.0f", c.Bytes), fmt.Sprintf("%.0f", c.Allocs), figure.Times(c.Ratio))
+		t.Add(c.Name, figure.Number(c.Nanos), figure.Number(c.CPU), fmt.Sprintf("%.0f %%", 100*c.Spread), fmt.Sprintf("%.0f", c.Bytes), fmt.Sprintf("%.0f", c.Allocs), figure.Times(c.Ratio))
 	}
 	return t, nil
 }

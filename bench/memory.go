@@ -22,7 +22,7 @@ func Memory(ctx context.Context, n int) (figure.Section, error) {
 		names[i] = fmt.Sprintf("memory.op-%d", i)
 	}
 	succeed := func(context.Context) error { return nil }
-	conflict := error(Conflict{})
+	conflict := error(ConflictError{})
 	fail := func(context.Context) error { return conflict }
 	manager := func(work guard.Work) func() (any, error) {
 		return func() (any, error) {

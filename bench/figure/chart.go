@@ -5,6 +5,7 @@ import (
 	"html"
 	"io"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -156,13 +157,13 @@ func (d *drawing) panel(p Panel, left, width float64, labelled bool) {
 	for i, x := range d.X {
 		d.text(at(i), d.top+plotHeight+18, "m", "middle", x)
 	}
-	for i := len(p.Lines) - 1; i >= 0; i-- { // the first is drawn last, above the others
+	for i, l := range slices.Backward(p.Lines) { // the first is drawn last, above the others
 		var path strings.Builder
-		for k, v := range p.Lines[i].Values {
+		for k, v := range l.Values {
 			fmt.Fprintf(&path, "%s%s %s", [...]string{"M", "L"}[min(k, 1)], num(at(k)), num(d.y(v)))
 		}
 		d.printf("<path class=\"%s c%d\"%s d=\"%s\"/>\n", class(i), i, dash(i), path.String())
-		for k, v := range p.Lines[i].Values {
+		for k, v := range l.Values {
 			d.mark(i, at(k), d.y(v))
 		}
 	}

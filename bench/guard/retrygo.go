@@ -2,6 +2,7 @@ package guard
 
 import (
 	"context"
+	"slices"
 
 	"github.com/avast/retry-go/v5"
 )
@@ -13,7 +14,7 @@ type RetryContext struct{ options []retry.Option }
 
 // Do runs work.
 func (r *RetryContext) Do(ctx context.Context, work Work) error {
-	return retry.New(append(r.options[:len(r.options):len(r.options)], retry.Context(ctx))...).Do(func() error { return work(ctx) })
+	return retry.New(append(slices.Clip(r.options), retry.Context(ctx))...).Do(func() error { return work(ctx) })
 }
 
 // RetryReused is avast/retry-go with one Retrier for all calls, as its README

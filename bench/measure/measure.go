@@ -31,9 +31,13 @@ type Plan struct {
 // Cost is what a contender costs.
 type Cost struct {
 	Name string
-	// Nanos is the median of wall-clock nanoseconds for each call; Spread is half the distance between its quartiles, relative to it.
-	Nanos, Spread float64
-	// Ratio is the median over the rounds of this contender's cost divided by the reference's in the same round.
+	// Nanos is the median of nanoseconds of the clock for each call, and CPU of those that the process ran, on all
+	// cores: what else runs on the machine lengthens the first and not the second.
+	Nanos, CPU float64
+	// Spread is half the distance between the quartiles of what Ratio compares, relative to its median.
+	Spread float64
+	// Ratio is the median over the rounds of this contender's cost divided by the reference's in the same round: of
+	// CPU with one worker, of Nanos with more, since waiting for each other is a cost as well.
 	Ratio float64
 	// Bytes and Allocs are those of one call, of a turn by one goroutine.
 	Bytes, Allocs float64
@@ -49,30 +53,35 @@ func Costs(p Plan, contenders []Contender, reference int) ([]Cost, error) {
 		}
 		counts[i] = n
 	}
-	nanos := make([][]float64, len(contenders))
+	nanos, cpus := make([][]float64, len(contenders)), make([][]float64, len(contenders))
 	for range p.Rounds {
 		for i, c := range contenders {
-			took, err := turn(p.Workers, counts[i], c.Run)
+			took, used, err := turn(p.Workers, counts[i], c.Run)
 			if err != nil {
 				return nil, err
 			}
 			nanos[i] = append(nanos[i], float64(took)/float64(counts[i]))
+			cpus[i] = append(cpus[i], float64(used)/float64(counts[i]))
 		}
+	}
+	compared := cpus
+	if p.Workers > 1 || Median(cpus[reference]) == 0 {
+		compared = nanos
 	}
 	out := make([]Cost, len(contenders))
 	for i, c := range contenders {
 		ratios := make([]float64, p.Rounds)
 		for r := range ratios {
-			ratios[r] = nanos[i][r] / nanos[reference][r]
+			ratios[r] = compared[i][r] / compared[reference][r]
 		}
 		bytes, allocs, err := allocated(c.Run)
 		if err != nil {
 			return nil, err
 		}
-		med := Median(nanos[i])
 		out[i] = Cost{
-			Name: c.Name, Nanos: med, Spread: (Quantile(nanos[i], .75) - Quantile(nanos[i], .25)) / 2 / med,
-			Ratio: Median(ratios), Bytes: bytes, Allocs: allocs,
+			Name: c.Name, Nanos: Median(nanos[i]), CPU: Median(cpus[i]),
+			Spread: (Quantile(compared[i], .75) - Quantile(compared[i], .25)) / 2 / Median(compared[i]),
+			Ratio:  Median(ratios), Bytes: bytes, Allocs: allocs,
 		}
 	}
 	return out, nil
@@ -82,7 +91,7 @@ func Costs(p Plan, contenders []Contender, reference int) ([]Cost, error) {
 func calibrate(p Plan, c Contender) (int, error) {
 	const most = 1 << 30
 	for n := 64; ; n *= 2 {
-		took, err := turn(p.Workers, n, c.Run)
+		took, _, err := turn(p.Workers, n, c.Run)
 		if err != nil {
 			return 0, err
 		}
@@ -92,13 +101,13 @@ func calibrate(p Plan, c Contender) (int, error) {
 	}
 }
 
-// turn runs n calls on workers goroutines, evenly, and returns how long it took.
-func turn(workers, n int, run func(n int) error) (time.Duration, error) {
+// turn runs n calls on workers goroutines, evenly, and returns how long it took, by the clock and by the cores.
+func turn(workers, n int, run func(n int) error) (took, used time.Duration, err error) {
 	runtime.GC() // nobody pays for another's garbage
 	if workers == 1 {
-		start := time.Now()
+		start, before := time.Now(), cpu()
 		err := run(n)
-		return time.Since(start), err
+		return time.Since(start), cpu() - before, err
 	}
 	errs := make([]error, workers)
 	var ready, done sync.WaitGroup
@@ -112,16 +121,16 @@ func turn(workers, n int, run func(n int) error) (time.Duration, error) {
 		})
 	}
 	ready.Wait()
-	start := time.Now()
+	start, before := time.Now(), cpu()
 	close(begin)
 	done.Wait()
-	took := time.Since(start)
+	took, used = time.Since(start), cpu()-before
 	for _, err := range errs {
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 	}
-	return took, nil
+	return took, used, nil
 }
 
 // allocated counts what one call allocates, as testing.AllocsPerRun does: on one core.

@@ -56,7 +56,7 @@ func TestCostsCompareWithTheReference(t *testing.T) {
 	if r := costs[1].Ratio; r < 3 || r > 30 { // the machine may be busy
 		t.Errorf("ten times the work costs %v times as much", r)
 	}
-	if costs[0].Nanos <= 0 || costs[0].Name != "hundred" {
+	if costs[0].Nanos <= 0 || costs[0].CPU <= 0 || costs[0].Name != "hundred" {
 		t.Errorf("costs %+v", costs[0])
 	}
 }

@@ -38,8 +38,32 @@ type Kind struct {
 	Ways []Way
 }
 
-// Open prepares a database and returns what is to be compared on it, and what ends it.
+// Open prepares a database and returns what is to be compared on it, and what ends it. Transactions come twice: with
+// commits that wait for the disk, as they do by default, and with commits that do not.
 func Open(ctx context.Context, url string) (kinds []Kind, closed func(), err error) {
+	kinds, endWaiting, err := open(ctx, url, "on")
+	if err != nil {
+		return nil, nil, err
+	}
+	others, endOthers, err := open(ctx, url, "off")
+	if err != nil {
+		endWaiting()
+		return nil, nil, err
+	}
+	for _, k := range others {
+		if k.Name == Transaction {
+			k.Name += ", not waiting for the disk"
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds, func() { endWaiting(); endOthers() }, nil
+}
+
+// Transaction is the name of the Kind that writes.
+const Transaction = "transaction"
+
+// open does it with one setting of synchronous_commit.
+func open(ctx context.Context, url, commits string) (kinds []Kind, closed func(), err error) {
 	var ends []func()
 	end := func() {
 		for _, f := range ends {
@@ -51,17 +75,17 @@ func Open(ctx context.Context, url string) (kinds []Kind, closed func(), err err
 			end()
 		}
 	}()
-	bare, err := openBare(ctx, url)
+	bare, err := openBare(ctx, url, commits)
 	if err != nil {
 		return nil, nil, err
 	}
 	ends = append(ends, bare.Close)
-	token, endToken, err := openGuarded(ctx, url, perdurepgx.Token)
+	token, endToken, err := openGuarded(ctx, url, commits, perdurepgx.Token)
 	if err != nil {
 		return nil, nil, err
 	}
 	ends = append(ends, endToken)
-	marker, endMarker, err := openGuarded(ctx, url, perdurepgx.Marker)
+	marker, endMarker, err := openGuarded(ctx, url, commits, perdurepgx.Marker)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -77,7 +101,7 @@ func Open(ctx context.Context, url string) (kinds []Kind, closed func(), err err
 			{"pgxpool", func(ctx context.Context, i int) error { return read(ctx, bare, i) }},
 			{"perdurepgx", func(ctx context.Context, i int) error { return read(ctx, token, i) }},
 		}},
-		{"transaction", []Way{
+		{Transaction, []Way{
 			{"pgx.BeginFunc", func(ctx context.Context, i int) error {
 				return pgx.BeginFunc(ctx, bare, func(tx pgx.Tx) error { return write(ctx, tx, i) })
 			}},
@@ -121,17 +145,18 @@ func batch(ctx context.Context, db database, i int) error {
 	return db.SendBatch(ctx, b).Close()
 }
 
-func poolConfig(url string) (*pgxpool.Config, error) {
+func poolConfig(url, commits string) (*pgxpool.Config, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, err
 	}
+	cfg.ConnConfig.RuntimeParams["synchronous_commit"] = commits
 	cfg.MaxConns, cfg.MinConns = connections, connections
 	return cfg, nil
 }
 
-func openBare(ctx context.Context, url string) (*pgxpool.Pool, error) {
-	cfg, err := poolConfig(url)
+func openBare(ctx context.Context, url, commits string) (*pgxpool.Pool, error) {
+	cfg, err := poolConfig(url, commits)
 	if err != nil {
 		return nil, err
 	}
@@ -150,12 +175,12 @@ func openBare(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-func openGuarded(ctx context.Context, url string, method perdurepgx.Outcome) (*perdurepgx.DB, func(), error) {
+func openGuarded(ctx context.Context, url, commits string, method perdurepgx.Outcome) (*perdurepgx.DB, func(), error) {
 	m, err := perdure.New(perdure.Config{Name: "bench-" + method.String()})
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, err := poolConfig(url)
+	cfg, err := poolConfig(url, commits)
 	if err != nil {
 		return nil, nil, err
 	}

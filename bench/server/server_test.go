@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ func TestEveryWayDoesItsWork(t *testing.T) {
 				}
 			}
 			wantRows, wantMarkers := 0, 0
-			if k.Name == "transaction" {
+			if strings.HasPrefix(k.Name, server.Transaction) {
 				wantRows = calls
 			}
 			if w.Name == "InTx, Marker" {
@@ -62,7 +63,7 @@ func TestEveryWayDoesItsWork(t *testing.T) {
 	}
 }
 
-func TestCompareCountsAndStopsAtAnError(t *testing.T) {
+func TestCompareCountsSuccessesAndFailures(t *testing.T) {
 	broken := errors.New("broken")
 	k := server.Kind{Name: "k", Ways: []server.Way{
 		{Name: "quick", Do: func(context.Context, int) error { return nil }},
@@ -75,8 +76,19 @@ func TestCompareCountsAndStopsAtAnError(t *testing.T) {
 	if len(got) != 2 || got[0].Share != 1 || got[0].PerSecond <= 0 || got[0].P99 < got[0].P50 || got[0].Callers != 2 {
 		t.Errorf("Compare() = %+v", got)
 	}
+	n := 0
+	k.Ways[1].Do = func(context.Context, int) error {
+		if n++; n%2 == 0 {
+			return broken
+		}
+		return nil
+	}
+	got, err = server.Compare(t.Context(), k, 1, 2, 50*time.Millisecond)
+	if err != nil || got[0].Failed != 0 || got[1].Failed == 0 || !errors.Is(got[1].Failure, broken) {
+		t.Errorf("Compare() = %+v, %v; want the failures of the second way counted", got, err)
+	}
 	k.Ways[1].Do = func(context.Context, int) error { return broken }
 	if _, err := server.Compare(t.Context(), k, 2, 1, time.Millisecond); !errors.Is(err, broken) {
-		t.Errorf("Compare() = %v, want %v", err, broken)
+		t.Errorf("Compare() = %v where nothing succeeds, want %v", err, broken)
 	}
 }

@@ -29,21 +29,24 @@ func Detectors() []Detector {
 		{"gobreaker, default (6 in a row)", func() (scenario.Rule, error) {
 			return newGobreaker(func() gobreaker.Settings { return guard.GobreakerSettings(guard.Settings{}) }), nil
 		}},
-		{"gobreaker, ratio (example: 60 % of 3)", func() (scenario.Rule, error) { return newGobreaker(ratioSettings), nil }},
+		{"gobreaker, 60 % of 3 in 10 s", func() (scenario.Rule, error) { return newGobreaker(ratioSettings), nil }},
 		{"failsafe-go, 5 in a row", func() (scenario.Rule, error) {
 			return newFailsafe(func() circuitbreaker.CircuitBreaker[any] { return guard.FailsafeBreaker(guard.Settings{}) }), nil
 		}},
-		{"failsafe-go, 20 % of 100 in a minute", func() (scenario.Rule, error) { return newFailsafe(rateBreaker), nil }},
+		{"failsafe-go, 20 % of 100 in 10 s", func() (scenario.Rule, error) { return newFailsafe(rateBreaker), nil }},
 		{"resilience4j's default (50 % of 100)", func() (scenario.Rule, error) { return &scenario.LastHundred{}, nil }},
 		{"Hystrix' rule (50 % of 20 in 10 s)", func() (scenario.Rule, error) { return newOwn(breaker.Config{Rule: breaker.Rate}) }},
 	}
 }
 
+// window is that of the rules by failure rate: short, as it decides how soon they notice.
+const window = 10 * time.Second
+
 // ratioSettings are those of the example that comes with gobreaker (example/http_breaker.go), with an interval, without which counts
-// are never cleared and the rule goes blind: a minute, in buckets of 10 s.
+// are never cleared and the rule goes blind.
 func ratioSettings() gobreaker.Settings {
 	return gobreaker.Settings{
-		Interval: time.Minute, BucketPeriod: 10 * time.Second,
+		Interval: window, BucketPeriod: window / 10,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
 			return c.Requests >= 3 && float64(c.TotalFailures)/float64(c.Requests) >= .6
 		},
@@ -51,9 +54,9 @@ func ratioSettings() gobreaker.Settings {
 }
 
 // rateBreaker is a breaker by failure rate over a rolling period (comment on WithFailureRateThreshold). The figures are
-// ours: a fifth of at least a hundred calls, within a minute.
+// ours: a fifth of at least a hundred calls, within ten seconds.
 func rateBreaker() circuitbreaker.CircuitBreaker[any] {
-	return circuitbreaker.NewBuilder[any]().WithFailureRateThreshold(.2, 100, time.Minute).Build()
+	return circuitbreaker.NewBuilder[any]().WithFailureRateThreshold(.2, 100, window).Build()
 }
 
 // clock brings the fake time to that of the stream.
@@ -118,7 +121,7 @@ func (o *ofGobreaker) Call(now int64, failed bool) bool {
 		return true
 	}
 	if failed {
-		done(errFailed{})
+		done(failedError{})
 	} else {
 		done(nil)
 	}
@@ -128,9 +131,9 @@ func (o *ofGobreaker) Call(now int64, failed bool) bool {
 // Forget is as scenario.Rule says.
 func (o *ofGobreaker) Forget(int64) { o.b = gobreaker.NewTwoStepCircuitBreaker[struct{}](o.settings()) }
 
-type errFailed struct{}
+type failedError struct{}
 
-func (errFailed) Error() string { return "failed" }
+func (failedError) Error() string { return "failed" }
 
 type ofFailsafe struct {
 	clock
