@@ -50,7 +50,7 @@ bench-go: ## Go's own benchmarks of the hot path, with allocations
 
 bench-compare: ## the hot path of OLD (default: main) against this tree, in turns, by benchstat
 	@$(TOOL) -n benchstat >/dev/null
-	@scripts/bench-compare.sh "$(or $(OLD),main)" | $(TOOL) benchstat -col /tree -
+	@scripts/bench-compare.sh "$(or $(OLD),main)" | $(TOOL) benchstat -col tree /dev/stdin
 
 torture: setup ## the long torture of commits on a real server
 	@$(PG) go test ./internal/torture -run TestTorture -torture=full -v -timeout 60m
