@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/adapter"
 	"github.com/perdure/perdure/pgerr"
 )
 
@@ -41,17 +42,17 @@ func (db *DB) acquire(ctx context.Context, op *perdure.Op) (*pgxpool.Conn, *wire
 			// A pool that is full and a server that cannot be reached look the same in the error.
 			if s := db.pool.Stat(); s.AcquiredConns() >= s.MaxConns() {
 				err = &PoolExhaustedError{MaxConns: s.MaxConns(), err: err}
-				j := safe(pgerr.Verdict{Category: pgerr.CategoryResource, Severity: pgerr.SeverityMedium, Retry: pgerr.RetryWait})
+				j := adapter.Safe(pgerr.Verdict{Category: pgerr.CategoryResource, Severity: pgerr.SeverityMedium, Retry: pgerr.RetryWait})
 				j.Hint = "raise pool_max_conns, or hold connections for a shorter time"
-				return nil, nil, j, withCause(ctx, err)
+				return nil, nil, j, adapter.WithCause(ctx, err)
 			}
 		}
-		return nil, nil, safe(db.connectVerdict(err)), withCause(ctx, err)
+		return nil, nil, adapter.Safe(adapter.ConnectVerdict(db.m, err)), adapter.WithCause(ctx, err)
 	}
 	w := wireOf(conn.Conn().PgConn())
 	if w == nil {
 		conn.Release()
-		return nil, nil, never("do not replace pgconn's AfterConnect in BeforeConnect after Open"), errNoWitness
+		return nil, nil, adapter.Never("do not replace pgconn's AfterConnect in BeforeConnect after Open"), errNoWitness
 	}
 	w.op.Store(&op.Name)
 	w.lastErr, w.txErr = nil, nil

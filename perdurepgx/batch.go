@@ -3,13 +3,14 @@ package perdurepgx
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/adapter"
+	"github.com/perdure/perdure/internal/sqlname"
 )
 
 var (
@@ -26,29 +27,19 @@ var (
 func (db *DB) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	s := &batch{db: db, ctx: ctx, b: b, plain: true}
 	for i, q := range b.QueuedQueries {
-		op, plain := db.statement(ctx, q.SQL)
+		op, plain := db.names.Statement(ctx, q.SQL)
 		if i == 0 {
 			s.op = op
 		}
 		s.plain = s.plain && plain
-		if endsTx(q.SQL) {
+		if sqlname.EndsTx(q.SQL) {
 			s.err = errBatchTx
 		}
 	}
 	if s.op.Name == "" {
-		s.op = derivedOp("batch")
+		s.op = sqlname.Derived("batch")
 	}
 	return s
-}
-
-// endsTx reports whether sql begins or ends a transaction.
-func endsTx(sql string) bool {
-	t := tokens{s: sql[:min(len(sql), maxScan)]}
-	switch strings.ToLower(t.next()) {
-	case "begin", "start", "commit", "end", "rollback", "abort":
-		return true
-	}
-	return false
 }
 
 // batch is a batch that waits for its first result to be asked for. Like pgx's
@@ -90,7 +81,7 @@ func (s *batch) send(all bool) error {
 		if err != nil {
 			return j, err
 		}
-		own, keep, end := outliving(s.ctx, ctx)
+		own, keep, end := adapter.Outliving(s.ctx, ctx)
 		kept := false
 		defer func() {
 			if !kept {
@@ -189,7 +180,7 @@ func (s *batch) Close() error {
 		_, err = s.w.done()
 	}
 	if s.err == nil && err != nil {
-		s.err = withCause(s.ctx, s.w.explain(err))
+		s.err = adapter.WithCause(s.ctx, s.w.explain(err))
 	}
 	return s.err
 }

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/adapter"
+	"github.com/perdure/perdure/internal/outcome"
 	"github.com/perdure/perdure/pgerr"
 )
 
@@ -27,8 +28,8 @@ func (a *attempt) beginSQL(known *facts) (string, error) {
 		if !known.marker {
 			return "", errNoMarker
 		}
-		a.doubt.id = newUUID()
-		sql, err := a.once.beginSQL(a.pc, a.doubt.id, a.db.cfg.TwinTimeout)
+		a.doubt.ID = outcome.NewUUID()
+		sql, err := a.once.beginSQL(a.pc, a.doubt.ID, a.db.cfg.TwinTimeout)
 		return begin + "; " + sql, err
 	case a.readOnly():
 		return begin, nil
@@ -36,7 +37,7 @@ func (a *attempt) beginSQL(known *facts) (string, error) {
 		if !known.marker {
 			return "", errNoMarker
 		}
-		a.doubt.id = newUUID()
+		a.doubt.ID = outcome.NewUUID()
 		if known.direct {
 			return begin, nil
 		}
@@ -45,7 +46,7 @@ func (a *attempt) beginSQL(known *facts) (string, error) {
 		return begin + "; select pg_current_xact_id()", nil
 	default:
 		// Behind a pooler the server may be another each time.
-		return begin + "; select pg_current_xact_id(), " + incarnationSQL(major(a.pc)), nil
+		return begin + "; select pg_current_xact_id(), " + outcome.IncarnationSQL(major(a.pc)), nil
 	}
 }
 
@@ -57,22 +58,22 @@ func (a *attempt) begun(known *facts, rows [][]string) error {
 	case known == nil:
 		return nil
 	case a.once != nil:
-		a.doubt.inc = known.inc
+		a.doubt.In = known.inc
 		return a.once.begun(&a.doubt, rows)
 	case a.method == Marker:
 		if len(rows) == 1 && len(rows[0]) == 2 {
-			a.doubt.backend = backend{pid: rows[0][0], began: rows[0][1], inTx: true}
+			a.doubt.Backend = outcome.Backend{PID: rows[0][0], Began: rows[0][1], InTx: true}
 		}
 		return nil
 	case len(rows) != 1:
 		return errors.New("perdurepgx: BEGIN did not answer with the transaction's xid")
 	}
-	a.doubt.inc = known.inc
-	if len(rows[0]) == 1+incarnationColumns {
-		a.doubt.inc = incarnationOf(rows[0][1:])
+	a.doubt.In = known.inc
+	if len(rows[0]) == 1+outcome.IncarnationColumns {
+		a.doubt.In = outcome.IncarnationOf(rows[0][1:])
 	}
 	xid, err := strconv.ParseUint(rows[0][0], 10, 64)
-	a.doubt.xid = xid
+	a.doubt.XID = xid
 	return err
 }
 
@@ -88,9 +89,9 @@ func (a *attempt) commitSQL(forced bool) string {
 	case a.once != nil || a.method != Marker || a.readOnly():
 		return commit
 	case forced:
-		return "select perdure.mark('" + a.doubt.id.String() + "', true); " + commit
+		return "select perdure.mark('" + a.doubt.ID.String() + "', true); " + commit
 	default:
-		return "select perdure.mark('" + a.doubt.id.String() + "'); " + commit
+		return "select perdure.mark('" + a.doubt.ID.String() + "'); " + commit
 	}
 }
 
@@ -101,10 +102,10 @@ func (a *attempt) commit(ctx context.Context) (perdure.Judgement, error) {
 		tx = open(ctx, a.conn.Conn(), a.commitSQL(true))
 	}
 	if a.once != nil {
-		sql, err := a.once.commitSQL(a.pc, a.doubt.id)
+		sql, err := a.once.commitSQL(a.pc, a.doubt.ID)
 		if err != nil {
 			a.rollback(ctx)
-			return never(""), err
+			return adapter.Never(""), err
 		}
 		tx = open(ctx, a.conn.Conn(), sql)
 	}
@@ -117,8 +118,8 @@ func (a *attempt) commit(ctx context.Context) (perdure.Judgement, error) {
 	switch {
 	case a.w.unreplicated.Swap(false):
 		// As good as no reply: the resolver waits for the standbys.
-		a.doubt.err = errUnreplicated
-		return perdure.Judgement{}, errUnreplicated
+		a.doubt.Err = outcome.ErrUnreplicated
+		return perdure.Judgement{}, outcome.ErrUnreplicated
 	case err == nil:
 		return perdure.Judgement{}, nil
 	}
@@ -134,9 +135,9 @@ func (a *attempt) send(ctx context.Context, tx pgx.Tx) error {
 	before := w.app.Load()
 	w.bound(a.db.cfg.CommitTimeout)
 	defer w.unbound()
-	a.doubt.sent = time.Now()
+	a.doubt.Sent = time.Now()
 	err := tx.Commit(context.WithoutCancel(ctx))
-	a.doubt.written = w.app.Load() - before
+	a.doubt.Written = w.app.Load() - before
 	if err == nil || !a.pc.IsClosed() {
 		w.committing.Store(false)
 	}
@@ -153,44 +154,43 @@ func (a *attempt) answered(ctx context.Context, err error) (perdure.Judgement, e
 		if a.w.txErr != nil {
 			err = &abortedError{err: a.w.txErr}
 		}
-		return safe(a.db.verdict(err)), err
-	case refused(a.w.lastErr) && unproven(a.w.lastErr):
-		return a.unproven(ctx, err)
+		return adapter.Safe(a.db.verdict(err)), err
+	case refused(a.w.lastErr) && outcome.Unproven(a.w.lastErr.Code):
+		return outcome.Foreign(ctx, a.db.m, a.op.Name, a.key(), a.method.String(), a.db.verdict(a.w.lastErr), err)
 	case refused(a.w.lastErr):
 		if a.method == Marker && a.pc.TxStatus() == 'E' {
 			return a.markFailed()
 		}
-		return safe(a.db.verdict(a.w.lastErr)), err
-	case a.doubt.written == 0:
+		return adapter.Safe(a.db.verdict(a.w.lastErr)), err
+	case a.doubt.Written == 0:
 		v, err := a.db.lost(ctx, a.w, err)
 		if !errors.Is(err, pgconn.ErrConnClosed) && v.Category == pgerr.CategoryUnknown {
-			return never(""), err // "conn busy": the function's own fault
+			return adapter.Never(""), err // "conn busy": the function's own fault
 		}
-		return safe(v), err
+		return adapter.Safe(v), err
 	case a.readOnly():
 		v, err := a.db.lost(ctx, a.w, err)
-		return safe(v), err
+		return adapter.Safe(v), err
 	}
-	a.doubt.err = err
+	a.doubt.Err = err
 	return perdure.Judgement{}, err
 }
 
-// unproven reports whether an ERROR that answered COMMIT leaves open what became
-// of it: the connection to a foreign server was lost, whose part of the work may
-// be committed, or the server says that it does not know (40003, 08007).
-func unproven(e *pgconn.PgError) bool { return strings.HasPrefix(e.Code, "08") || e.Code == "40003" }
+// resolve finds out what became of the attempt's COMMIT. It outlives ctx.
+func (a *attempt) resolve(ctx context.Context) (perdure.Judgement, error) {
+	db := a.db
+	db.m.Suspect("the reply to a commit was lost")
+	v, err := db.lost(ctx, a.w, a.doubt.Err)
+	q := &outcome.Question{Doubt: a.doubt, Marker: a.once != nil || a.method == Marker}
+	return db.resolver.Settle(ctx, db.m, q, a.op.Name, a.key(), v, err)
+}
 
-func (a *attempt) unproven(ctx context.Context, err error) (perdure.Judgement, error) {
-	const evidence = "the server reported a connection that it lost at COMMIT: work on a foreign server may be committed, although it is rolled back here"
-	event := perdure.OutcomeEvent{Op: a.op.Name, Resolution: perdure.Undecided, Method: a.method.String(), Evidence: evidence}
-	if a.once != nil {
-		event.Key = a.once.key
+// key is that of a Once, or "".
+func (a *attempt) key() string {
+	if a.once == nil {
+		return ""
 	}
-	id := a.db.m.CommitOutcome(ctx, event)
-	return perdure.Judgement{
-		CorrelationID: id, Verdict: a.db.verdict(a.w.lastErr), Repeat: perdure.RepeatNever, Reason: perdure.ReasonOutcomeUnknown,
-		Hint: "look whether the work is there, also on the foreign servers",
-	}, &outcomeError{evidence: evidence, err: err}
+	return a.once.key
 }
 
 // markFailed judges a marker that was refused, and with it the transaction.
@@ -198,13 +198,13 @@ func (a *attempt) unproven(ctx context.Context, err error) (perdure.Judgement, e
 func (a *attempt) markFailed() (perdure.Judgement, error) {
 	err := error(a.w.lastErr)
 	v := a.db.verdict(err)
-	j := safe(v)
+	j := adapter.Safe(v)
 	if a.once != nil {
 		err = fmt.Errorf("result of %s: %w", a.once.key, err)
 	}
 	if isMissing(err) {
 		a.db.relearn()
-		j.Hint = hintMigrate
+		j.Hint = outcome.HintMigrate
 		if a.db.cfg.Outcome == Auto && a.once == nil {
 			j.Verdict.Retry = pgerr.RetryTransaction
 		}
@@ -215,15 +215,8 @@ func (a *attempt) markFailed() (perdure.Judgement, error) {
 // isMissing reports whether err says that perdure's schema is not there or may
 // not be used.
 func isMissing(err error) bool {
-	e, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return errors.Is(err, errNoMarker)
-	}
-	switch e.Code {
-	case "42501", "42883", "42P01", "3F000":
-		return true
-	}
-	return false
+	state, _ := answerOf(err)
+	return outcome.IsMissing(state) || errors.Is(err, errNoMarker)
 }
 
 // beginText renders BEGIN with its options.

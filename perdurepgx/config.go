@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/outcome"
+	"github.com/perdure/perdure/internal/sqlname"
 )
 
 // Outcome is the way in which a commit in doubt is resolved.
@@ -38,14 +40,6 @@ func (o Outcome) String() string {
 	}
 }
 
-const (
-	defaultCommitTimeout  = 30 * time.Second
-	defaultResolveTimeout = 30 * time.Second
-	defaultTwinTimeout    = 30 * time.Second
-	defaultRetention      = 24 * time.Hour
-	minRetention          = time.Hour
-)
-
 // Config configures a [DB]. The zero Config is the documented default.
 type Config struct {
 	// Outcome is how a commit in doubt is resolved. Zero means Auto.
@@ -77,38 +71,17 @@ func (c Config) Validate() error {
 	if c.Outcome > Marker {
 		faults = append(faults, fmt.Errorf("outcome: %d is not Auto, Token or Marker", c.Outcome))
 	}
-	for _, d := range []struct {
-		name string
-		d    time.Duration
-	}{{"commit_timeout", c.CommitTimeout}, {"resolve_timeout", c.ResolveTimeout}, {"twin_timeout", c.TwinTimeout}} {
-		if d.d < 0 {
-			faults = append(faults, fmt.Errorf("%s: %v is negative", d.name, d.d))
-		}
-	}
-	if c.Retention != 0 && c.Retention < minRetention {
-		faults = append(faults, fmt.Errorf("retention: %v is less than %v", c.Retention, minRetention))
-	}
-	seen := make(map[string]bool, len(c.Ops))
-	for i, op := range c.Ops {
-		if op.Name == "" {
-			faults = append(faults, fmt.Errorf("ops[%d]: the name is empty", i))
-		} else if seen[op.Name] {
-			faults = append(faults, fmt.Errorf("ops[%d]: %q is there twice", i, op.Name))
-		}
-		seen[op.Name] = true
-	}
+	faults = append(faults, c.limits().Faults()...)
+	faults = append(faults, sqlname.Faults(c.Ops)...)
 	return errors.Join(faults...)
 }
 
+func (c Config) limits() outcome.Limits {
+	return outcome.Limits{Commit: c.CommitTimeout, Resolve: c.ResolveTimeout, Twin: c.TwinTimeout, Retention: c.Retention}
+}
+
 func (c Config) withDefaults() Config {
-	fill := func(d *time.Duration, zero time.Duration) {
-		if *d == 0 {
-			*d = zero
-		}
-	}
-	fill(&c.CommitTimeout, defaultCommitTimeout)
-	fill(&c.ResolveTimeout, defaultResolveTimeout)
-	fill(&c.TwinTimeout, defaultTwinTimeout)
-	fill(&c.Retention, defaultRetention)
+	l := c.limits().WithDefaults()
+	c.CommitTimeout, c.ResolveTimeout, c.TwinTimeout, c.Retention = l.Commit, l.Resolve, l.Twin, l.Retention
 	return c
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/adapter"
+	"github.com/perdure/perdure/internal/sqlname"
 )
 
 // Rewinder is a source of a COPY that can start over. CopyFrom repeats a COPY
@@ -22,7 +24,7 @@ type Rewinder interface {
 func (db *DB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
 	op, ok := perdure.OpFrom(ctx)
 	if !ok {
-		op = derivedOp(clean("copy." + strings.Join(table, ".")))
+		op = sqlname.Derived("copy." + strings.Join(table, "."))
 	}
 	watched := &watchedSource{CopyFromSource: src}
 	rewinder, canRewind := src.(Rewinder)
@@ -30,7 +32,7 @@ func (db *DB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []stri
 	err := db.m.Guarded(ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
 		if watched.touched {
 			if err := rewinder.Rewind(); err != nil {
-				return never("the source could not start over"), err
+				return adapter.Never("the source could not start over"), err
 			}
 			watched.touched = false
 		}
@@ -47,7 +49,7 @@ func (db *DB) CopyFrom(ctx context.Context, table pgx.Identifier, columns []stri
 			return j, err
 		}
 		if own := src.Err(); own != nil {
-			return never(""), err // the source's own fault, which pgx reports as an answer of the server
+			return adapter.Never(""), err // the source's own fault, which pgx reports as an answer of the server
 		}
 		j, err = db.judge(ctx, conn.Conn(), w, w.app.Load() == before, true, err)
 		if watched.touched && !canRewind {

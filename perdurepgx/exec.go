@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/adapter"
 	"github.com/perdure/perdure/pgerr"
 )
 
@@ -19,7 +20,7 @@ import (
 // The op is the one of [perdure.WithOp], else the one in Config.Ops that the
 // statement's "-- name: X" header names, else one named by verb and table.
 func (db *DB) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	op, plain := db.statement(ctx, sql)
+	op, plain := db.names.Statement(ctx, sql)
 	var tag pgconn.CommandTag
 	err := db.m.Guarded(ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
 		conn, w, j, err := db.acquire(ctx, &op)
@@ -41,10 +42,10 @@ func (db *DB) Exec(ctx context.Context, sql string, args ...any) (pgconn.Command
 func (db *DB) judge(ctx context.Context, conn *pgx.Conn, w *wire, unsent, plain bool, err error) (perdure.Judgement, error) {
 	e, answered := errors.AsType[*pgconn.PgError](err)
 	if answered && !isNotice(e) {
-		v := db.readOnly(db.verdict(err), false)
-		err = withCause(ctx, err)
+		v := adapter.ReadOnly(db.m, db.verdict(err), false)
+		err = adapter.WithCause(ctx, err)
 		if refused(e) && plain && v.Effect == pgerr.EffectNone {
-			return safe(v), err
+			return adapter.Safe(v), err
 		}
 		return perdure.Judgement{Verdict: v}, err
 	}
@@ -55,7 +56,7 @@ func (db *DB) judge(ctx context.Context, conn *pgx.Conn, w *wire, unsent, plain 
 	v, err := db.lost(ctx, w, err)
 	if unsent {
 		v.Effect = pgerr.EffectNone
-		return safe(v), err
+		return adapter.Safe(v), err
 	}
 	return perdure.Judgement{Verdict: v}, err
 }

@@ -3,10 +3,11 @@ package perdurepgx
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/perdure/perdure/internal/sqlname"
 )
 
 var (
@@ -53,27 +54,13 @@ func open(ctx context.Context, conn *pgx.Conn, commitSQL string) pgx.Tx {
 // transaction is refused here, where nothing has happened yet: if its reply
 // were lost, nobody could tell.
 func (h *handle) saw(sql string) error {
-	if endsInside(sql) {
+	if sqlname.EndsInside(sql) {
 		return errEndedInside
 	}
-	if !h.notifies && mayNotify(sql) {
+	if !h.notifies && sqlname.MayNotify(sql) {
 		h.notifies = true
 	}
 	return nil
-}
-
-// mayNotify reports whether sql holds the word notify, in any case.
-func mayNotify(sql string) bool {
-	for {
-		i := strings.IndexAny(sql, "nN")
-		if i < 0 || len(sql)-i < len("notify") {
-			return false
-		}
-		if strings.EqualFold(sql[i:i+len("notify")], "notify") {
-			return true
-		}
-		sql = sql[i+1:]
-	}
 }
 
 func (h *handle) Commit(context.Context) error { return errCommitInside }

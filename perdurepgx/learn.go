@@ -3,11 +3,12 @@ package perdurepgx
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/perdure/perdure/internal/outcome"
 )
 
 // facts are what a connection has learned about its server, in one round trip
@@ -18,57 +19,10 @@ type facts struct {
 	direct    bool  // the backend is the one that was dialled: no pooler is between
 	marker    bool  // perdure's functions are there and may be used
 	recovery  bool  // the server is a standby
-	inc       incarnation
-	backend   backend
+	inc       outcome.Incarnation
+	backend   outcome.Backend
 	syncLevel string // synchronous_commit
 }
-
-// incarnation names one uninterrupted life of a server. A crash discards the
-// statistics, so that both reset times change; a promotion changes the timeline.
-type incarnation struct {
-	system   string // system identifier
-	timeline string
-	started  string // start of the postmaster
-	walReset string // pg_stat_wal.stats_reset
-	bgReset  string // stats_reset of the checkpointer's statistics
-}
-
-// same reports whether xids mean the same in both. A clean restart keeps the
-// statistics, and with them the identity: no xid is handed out twice.
-func (i incarnation) same(o incarnation) bool {
-	return i.system != "" && i.system == o.system && i.timeline == o.timeline && i.walReset != "" && i.walReset == o.walReset
-}
-
-func (i incarnation) String() string {
-	return fmt.Sprintf("system %s, timeline %s, started %s, no crash since %s", i.system, i.timeline, i.started, i.walReset)
-}
-
-// incarnationSQL is five columns. Every role may read them.
-func incarnationSQL(version int) string {
-	wal, checkpoints := "pg_stat_wal", "pg_stat_bgwriter"
-	if version < 14 {
-		wal = "pg_stat_bgwriter"
-	}
-	if version >= 17 {
-		checkpoints = "pg_stat_checkpointer"
-	}
-	return "(select system_identifier from pg_control_system()), " +
-		"case when pg_is_in_recovery() then '' else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end, " +
-		"extract(epoch from pg_postmaster_start_time()), " +
-		"(select extract(epoch from stats_reset) from " + wal + "), " +
-		"(select extract(epoch from stats_reset) from " + checkpoints + ")"
-}
-
-const incarnationColumns = 5
-
-func incarnationOf(row []string) incarnation {
-	return incarnation{system: row[0], timeline: row[1], started: row[2], walReset: row[3], bgReset: row[4]}
-}
-
-// markerSQL asks the catalogue, since a name in a schema that may not be used is an error.
-const markerSQL = "(select count(distinct p.proname) = 3 from pg_proc p join pg_namespace n on n.oid = p.pronamespace " +
-	"where n.nspname = 'perdure' and p.proname in ('mark', 'resolve', 'begin_once') " +
-	"and has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute'))"
 
 // learn returns the facts of w's connection, asking the server if they are not
 // known or out of date.
@@ -77,13 +31,13 @@ func (db *DB) learn(ctx context.Context, pc *pgconn.PgConn, w *wire) (*facts, er
 	if w.known != nil && w.known.epoch == epoch {
 		return w.known, nil
 	}
-	sql := "select pg_backend_pid(), pg_is_in_recovery(), current_setting('synchronous_commit'), " + markerSQL + ", " +
-		"(select extract(epoch from a.backend_start) from pg_stat_get_activity(pg_backend_pid()) a), " + incarnationSQL(major(pc))
+	sql := "select pg_backend_pid(), pg_is_in_recovery(), current_setting('synchronous_commit'), " + outcome.MarkerSQL + ", " +
+		"(select extract(epoch from a.backend_start) from pg_stat_get_activity(pg_backend_pid()) a), " + outcome.IncarnationSQL(major(pc))
 	rows, _, err := simple(ctx, pc, sql)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 5+incarnationColumns {
+	if len(rows) != 1 || len(rows[0]) != 5+outcome.IncarnationColumns {
 		return nil, errors.New("perdurepgx: the server did not answer what it is")
 	}
 	r := rows[0]
@@ -93,8 +47,8 @@ func (db *DB) learn(ctx context.Context, pc *pgconn.PgConn, w *wire) (*facts, er
 		recovery:  r[1] == "t",
 		syncLevel: r[2],
 		marker:    r[3] == "t",
-		backend:   backend{pid: r[0], began: r[4]},
-		inc:       incarnationOf(r[5:]),
+		backend:   outcome.Backend{PID: r[0], Began: r[4]},
+		inc:       outcome.IncarnationOf(r[5:]),
 	}
 	w.known = f
 	if f.recovery {

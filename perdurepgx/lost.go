@@ -6,7 +6,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/perdure/perdure"
-	"github.com/perdure/perdure/pgerr"
+	"github.com/perdure/perdure/internal/adapter"
+	"github.com/perdure/perdure/internal/outcome"
 )
 
 // errNoCancel keeps the driver from sending a CancelRequest for a pending
@@ -14,22 +15,10 @@ import (
 // would be seen before they are replicated.
 var errNoCancel = errors.New("no cancel request while a commit is pending")
 
-// errUnreplicated is the error of a commit that is done on the primary and was
-// not acknowledged by the synchronous standbys: a failover could drop it.
-var errUnreplicated = errors.New("committed, but the wait for the synchronous standbys was cancelled")
-
-// unreplicatedVerdict is errUnreplicated's. It says nothing about the database:
-// a person, or the end of a context, has cancelled the wait.
-func unreplicatedVerdict() pgerr.Verdict {
-	v := lostVerdict()
-	v.Trips = pgerr.ScopeNone
-	return v
-}
-
 // done judges a statement that the server has answered with success.
 func (w *wire) done() (perdure.Judgement, error) {
 	if w.unreplicated.Swap(false) {
-		return perdure.Judgement{Verdict: unreplicatedVerdict()}, errUnreplicated
+		return perdure.Judgement{Verdict: adapter.UnreplicatedVerdict()}, outcome.ErrUnreplicated
 	}
 	return perdure.Judgement{}, nil
 }

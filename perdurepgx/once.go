@@ -7,15 +7,14 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/adapter"
+	"github.com/perdure/perdure/internal/outcome"
 )
-
-const maxKeyLen = 1024
 
 // Once runs fn in a transaction, exactly once for key: the key is written in
 // the same transaction, so that it is there if and only if the effects are.
@@ -31,7 +30,7 @@ const maxKeyLen = 1024
 // makes 0 of -0. Inside a transaction, and so inside another Once, it is an error.
 func Once[T any](ctx context.Context, db *DB, op perdure.Op, key string, fn func(ctx context.Context, tx pgx.Tx) (T, error)) (T, error) {
 	var out T
-	if err := checkKey(key); err != nil {
+	if err := outcome.CheckKey(key); err != nil {
 		return out, err
 	}
 	op.ReadOnly = false
@@ -63,23 +62,6 @@ func Once[T any](ctx context.Context, db *DB, op perdure.Op, key string, fn func
 		return zero, fmt.Errorf("remembered result of %s: %w", key, err)
 	}
 	return remembered, nil
-}
-
-func checkKey(key string) error {
-	switch {
-	case key == "":
-		return errors.New("perdurepgx: the key of a Once is empty")
-	case len(key) > maxKeyLen:
-		return fmt.Errorf("perdurepgx: the key of a Once has %d bytes: at most %d", len(key), maxKeyLen)
-	case !utf8.ValidString(key):
-		return errors.New("perdurepgx: the key of a Once is not UTF-8")
-	}
-	for i := range len(key) {
-		if key[i] == 0 {
-			return errors.New("perdurepgx: the key of a Once holds a zero byte")
-		}
-	}
-	return nil
 }
 
 // once is what an attempt of a Once knows.
@@ -119,7 +101,7 @@ var errCutInTwo = errors.New("perdurepgx: the work of this key ended its transac
 
 // beginSQL takes the key. The wait for a twin has a limit of its own: the
 // statement_timeout of the role or session is for the function's statements.
-func (o *once) beginSQL(pc *pgconn.PgConn, id uuid, wait time.Duration) (string, error) {
+func (o *once) beginSQL(pc *pgconn.PgConn, id outcome.UUID, wait time.Duration) (string, error) {
 	key, err := pc.EscapeString(o.key)
 	if err != nil {
 		return "", err
@@ -131,7 +113,7 @@ func (o *once) beginSQL(pc *pgconn.PgConn, id uuid, wait time.Duration) (string,
 }
 
 // begun reads whether the key was free.
-func (o *once) begun(d *doubt, rows [][]string) error {
+func (o *once) begun(d *outcome.Doubt, rows [][]string) error {
 	if len(rows) != 3 || len(rows[1]) != 3 {
 		return errors.New("perdurepgx: the server did not answer whether the key is free")
 	}
@@ -140,7 +122,7 @@ func (o *once) begun(d *doubt, rows [][]string) error {
 	if err != nil {
 		return err
 	}
-	d.xid = xid
+	d.XID = xid
 	if row[0] != "t" {
 		o.remembered = true
 		o.result = []byte(row[2])
@@ -158,7 +140,7 @@ func (a *attempt) confirm(ctx context.Context) (perdure.Judgement, error) {
 	err := a.send(ctx, a.h.Tx)
 	a.h.done = true
 	if a.w.unreplicated.Swap(false) {
-		err = errUnreplicated
+		err = outcome.ErrUnreplicated
 	}
 	if err == nil {
 		return perdure.Judgement{}, nil
@@ -167,11 +149,11 @@ func (a *attempt) confirm(ctx context.Context) (perdure.Judgement, error) {
 		a.w.cut()
 	}
 	v, err := a.db.lost(ctx, a.w, err)
-	return safe(v), err
+	return adapter.Safe(v), err
 }
 
 // commitSQL keeps the result and commits.
-func (o *once) commitSQL(pc *pgconn.PgConn, id uuid) (string, error) {
+func (o *once) commitSQL(pc *pgconn.PgConn, id outcome.UUID) (string, error) {
 	result, err := pc.EscapeString(string(o.result))
 	if err != nil {
 		return "", err

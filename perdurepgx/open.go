@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/outcome"
+	"github.com/perdure/perdure/internal/sqlname"
 )
 
 // openWait is how long Open waits for a first answer of the server; one that
@@ -26,8 +28,7 @@ type DB struct {
 	m       *perdure.Manager
 	pool    *pgxpool.Pool
 	base    *pgxpool.Config // the user's, for connections of perdure's own
-	ops     map[string]perdure.Op
-	names   names
+	names   *sqlname.Names
 	wires   wires
 	start   time.Time
 	unhook  func()
@@ -36,7 +37,7 @@ type DB struct {
 	factsEpoch atomic.Int64
 	method     atomic.Uint32 // Outcome; Auto until learned
 	syncLevel  atomic.Pointer[string]
-	resolver   resolver
+	resolver   *outcome.Resolver
 
 	closeOnce  sync.Once
 	life       context.Context //nolint:containedctx // of what db runs in the background
@@ -66,14 +67,13 @@ func Open(ctx context.Context, pool *pgxpool.Config, m *perdure.Manager, cfg Con
 	}
 	db := &DB{
 		cfg: cfg.withDefaults(), m: m, base: pool.Copy(), start: time.Now(),
-		ops: make(map[string]perdure.Op, len(cfg.Ops)),
+		names: sqlname.New(cfg.Ops),
 	}
-	for _, op := range cfg.Ops {
-		db.ops[op.Name] = op
-	}
-	db.resolver.db = db
 	db.life, db.end = context.WithCancel(context.WithoutCancel(ctx))
 	db.closed = db.life.Done()
+	db.resolver = outcome.NewResolver(outcome.Config{
+		Dial: db.session, State: answerOf, Level: db.level, Go: db.background.Go, Closed: db.closed, Limit: db.cfg.ResolveTimeout,
+	})
 	if c := db.base.ConnConfig; !db.cfg.Standbys && c.ValidateConnect == nil && manyHosts(c) {
 		// With a list of hosts to choose from, a standby is not chosen for writes.
 		c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsPrimary

@@ -10,20 +10,21 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/adapter"
 )
 
 // Query runs a query as pgx does, guarded as [DB.Exec] is, up to its first row:
 // that row has arrived when Query returns. An error that comes later is in
 // Rows.Err as it is.
 func (db *DB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	op, plain := db.statement(ctx, sql)
+	op, plain := db.names.Statement(ctx, sql)
 	var out *rows
 	err := db.m.Guarded(ctx, op, func(attempt context.Context, _ int) (perdure.Judgement, error) {
 		conn, w, j, err := db.acquire(attempt, &op)
 		if err != nil {
 			return j, err
 		}
-		own, keep, end := outliving(ctx, attempt)
+		own, keep, end := adapter.Outliving(ctx, attempt)
 		done := false
 		defer func() {
 			if !done {
@@ -51,21 +52,6 @@ func (db *DB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, err
 		return failedRows{err: err}, err
 	}
 	return out, nil
-}
-
-// outliving returns the context of a result that is read after its attempt has
-// returned. It ends with the attempt's until keep is called, and with the
-// caller's; end gives it back.
-func outliving(caller, attempt context.Context) (ctx context.Context, keep, end func()) {
-	if caller.Done() == attempt.Done() {
-		return attempt, func() {}, func() {}
-	}
-	ctx, cancel := context.WithCancelCause(caller)
-	stop := context.AfterFunc(attempt, func() { cancel(context.Cause(attempt)) })
-	return ctx, func() { stop() }, func() {
-		stop()
-		cancel(nil)
-	}
 }
 
 // rows are pgx's, of which the first has been asked for already. They live
@@ -135,7 +121,7 @@ func (r *rows) Err() error {
 		return r.err
 	}
 	if err := r.Rows.Err(); err != nil {
-		return withCause(r.ctx, r.w.explain(err))
+		return adapter.WithCause(r.ctx, r.w.explain(err))
 	}
 	_, err := r.w.done()
 	return err
@@ -173,7 +159,7 @@ type row struct {
 
 func (r *row) Scan(dest ...any) error {
 	db := r.db
-	op, plain := db.statement(r.ctx, r.sql)
+	op, plain := db.names.Statement(r.ctx, r.sql)
 	var none error
 	err := db.m.Guarded(r.ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
 		conn, w, j, err := db.acquire(ctx, &op)

@@ -2,25 +2,13 @@ package perdurepgx
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/outcome"
 )
-
-//go:embed schema.sql
-var schemaV1 string
-
-// schema returns the versions of perdure's schema, in order.
-func schema() []string { return []string{schemaV1} }
-
-// migrateLock is the advisory lock that lets one migration run at a time.
-const migrateLock = 7310593
-
-// hintMigrate is for errors that the missing table causes.
-const hintMigrate = "create perdure's table with db.Migrate, as a role that may create a schema"
 
 // Migrate creates or updates schema perdure: the table perdure.outcome and the
 // functions that Marker, [Once] and [DB.Forget] use. It may be called by many
@@ -46,27 +34,22 @@ func (db *DB) Migrate(ctx context.Context) error {
 }
 
 func migrate(ctx context.Context, tx pgx.Tx) error {
-	// The lock comes first: what follows must see what its last holder did.
-	if _, err := tx.Exec(ctx, "select pg_advisory_xact_lock($1)", migrateLock); err != nil {
+	if _, err := tx.Exec(ctx, outcome.LockSQL); err != nil {
 		return err
 	}
 	have := 0
-	const there = "select exists (select 1 from pg_class c join pg_namespace n on n.oid = c.relnamespace " +
-		"where n.nspname = 'perdure' and c.relname = 'version')"
 	var exists bool
-	if err := tx.QueryRow(ctx, there).Scan(&exists); err != nil {
+	if err := tx.QueryRow(ctx, outcome.ThereSQL).Scan(&exists); err != nil {
 		return err
 	}
 	if exists {
-		if err := tx.QueryRow(ctx, "select coalesce(max(version), 0) from perdure.version").Scan(&have); err != nil {
+		if err := tx.QueryRow(ctx, outcome.VersionSQL).Scan(&have); err != nil {
 			return err
 		}
-	} else if _, err := tx.Exec(ctx, "create schema if not exists perdure; "+
-		"create table perdure.version (version integer primary key, at timestamptz not null default now()); "+
-		"grant usage on schema perdure to public; grant select on perdure.version to public"); err != nil {
+	} else if _, err := tx.Exec(ctx, outcome.CreateSQL); err != nil {
 		return err
 	}
-	versions := schema()
+	versions := outcome.Schema()
 	for v := have; v < len(versions); v++ {
 		if _, err := tx.Exec(ctx, versions[v]); err != nil {
 			return err

@@ -2,6 +2,8 @@ package perdurepgx
 
 import (
 	"github.com/jackc/pgx/v5"
+
+	"github.com/perdure/perdure/internal/adapter"
 )
 
 // maxWaiting bounds how many waiting messages are read before a connection is
@@ -40,5 +42,5 @@ func (w *wire) readable() bool {
 	w.mu.Lock()
 	conn, ahead := w.socket, w.ahead
 	w.mu.Unlock()
-	return conn == nil || ahead != nil && ahead.Status() != 0 || readable(conn)
+	return conn == nil || ahead != nil && ahead.Status() != 0 || adapter.Readable(conn)
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/adapter"
+	"github.com/perdure/perdure/internal/outcome"
 	"github.com/perdure/perdure/pgerr"
 )
 
@@ -62,8 +64,8 @@ type attempt struct {
 	pc    *pgconn.PgConn
 	w     *wire
 	h     *handle
-	doubt doubt // what the resolver will need
-	tags  tally // of the connection, when the transaction had begun
+	doubt outcome.Doubt // what the resolver will need
+	tags  tally         // of the connection, when the transaction had begun
 
 	settled func() // says that the outcome of COMMIT is known; nil before COMMIT
 }
@@ -89,7 +91,7 @@ func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.T
 	}()
 	j, err = a.body(ctx, fn)
 	finished = true
-	if a.doubt.err != nil {
+	if a.doubt.Err != nil {
 		// The connection goes first: nothing is looked into while it is held.
 		if w.committing.Load() {
 			w.cut()
@@ -99,7 +101,7 @@ func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.T
 	}
 	if err != nil && a.pc.IsClosed() {
 		// The server may not know, and the repeat would wait for its locks.
-		a.db.resolver.adopt(ctx, a.doubt.backend)
+		a.db.resolver.Adopt(ctx, a.doubt.Backend)
 	}
 	conn.Release()
 	return j, err
@@ -155,16 +157,16 @@ func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
 		}
 	}
 	if known != nil && known.direct {
-		a.doubt.backend = known.backend
+		a.doubt.Backend = known.backend
 	}
 	if a.method == Auto && known != nil {
 		a.method = a.db.methodFor(known)
 	}
 	sql, err := a.beginSQL(known)
 	if err != nil {
-		j := never("")
+		j := adapter.Never("")
 		if isMissing(err) {
-			j.Hint = hintMigrate
+			j.Hint = outcome.HintMigrate
 		}
 		return j, err
 	}
@@ -186,10 +188,10 @@ func (a *attempt) beginFailed(ctx context.Context, err error) (perdure.Judgement
 	if !a.pc.IsClosed() && a.pc.TxStatus() != 'I' {
 		a.rollback(ctx)
 	}
-	j := safe(v)
+	j := adapter.Safe(v)
 	if a.once != nil && isMissing(err) {
 		a.db.relearn()
-		j.Hint = hintMigrate
+		j.Hint = outcome.HintMigrate
 	}
 	return j, err
 }
@@ -198,24 +200,24 @@ func (a *attempt) beginFailed(ctx context.Context, err error) (perdure.Judgement
 func (a *attempt) ready(ctx context.Context) (perdure.Judgement, error) {
 	switch {
 	case a.h.rolled:
-		return never("return an error to roll back"), pgx.ErrTxClosed
+		return adapter.Never("return an error to roll back"), pgx.ErrTxClosed
 	case a.pc.IsClosed():
 		v, err := a.db.lost(ctx, a.w, pgconn.ErrConnClosed)
-		return safe(v), err
+		return adapter.Safe(v), err
 	case a.pc.IsBusy():
 		a.abandon(ctx)
-		return never("close all rows and batches before the function returns"),
+		return adapter.Never("close all rows and batches before the function returns"),
 			errors.New("perdurepgx: the function left a result open")
 	case a.pc.TxStatus() == 'I', a.w.tags.now().commits != a.tags.commits:
 		a.rollback(ctx)
-		return never(hintEnded), errEndedInside
+		return adapter.Never(hintEnded), errEndedInside
 	case a.pc.TxStatus() == 'E':
 		err := a.aborted()
 		a.rollback(ctx)
-		return safe(a.db.verdict(err)), err
+		return adapter.Safe(a.db.verdict(err)), err
 	case ctx.Err() != nil:
 		a.rollback(ctx)
-		return safe(pgerr.Verdict{}), context.Cause(ctx)
+		return adapter.Safe(pgerr.Verdict{}), context.Cause(ctx)
 	}
 	return a.still(ctx)
 }
@@ -228,7 +230,7 @@ const hintEnded = "do not send COMMIT or ROLLBACK as a statement"
 func (a *attempt) still(ctx context.Context) (perdure.Judgement, error) {
 	now := a.w.tags.now()
 	writable := a.readOnly() && now.sets != a.tags.sets
-	other := a.doubt.xid != 0 && now.rollbacks != a.tags.rollbacks
+	other := a.doubt.XID != 0 && now.rollbacks != a.tags.rollbacks
 	if !writable && !other {
 		return perdure.Judgement{}, nil
 	}
@@ -241,10 +243,10 @@ func (a *attempt) still(ctx context.Context) (perdure.Judgement, error) {
 	switch {
 	case writable && rows[0][0] != "on":
 		a.rollback(ctx)
-		return never("do not make an op ReadOnly whose work writes"), errMadeWritable
-	case other && rows[0][1] != strconv.FormatUint(a.doubt.xid, 10):
+		return adapter.Never("do not make an op ReadOnly whose work writes"), errMadeWritable
+	case other && rows[0][1] != strconv.FormatUint(a.doubt.XID, 10):
 		a.rollback(ctx)
-		return never(hintEnded), errEndedInside
+		return adapter.Never(hintEnded), errEndedInside
 	}
 	return perdure.Judgement{}, nil
 }
@@ -284,11 +286,11 @@ func (a *attempt) failed(ctx context.Context, err error) (perdure.Judgement, err
 		v, err = a.db.lost(ctx, a.w, err)
 	}
 	a.rollback(ctx)
-	v = a.db.readOnly(v, a.readOnly())
+	v = adapter.ReadOnly(a.db.m, v, a.readOnly())
 	if ended {
 		return perdure.Judgement{Verdict: v, Repeat: perdure.RepeatByOp, Hint: hintEnded}, err
 	}
-	return safe(v), err
+	return adapter.Safe(v), err
 }
 
 // rollback ends the transaction. If that does not work, the connection is

@@ -43,6 +43,17 @@ type ItemsFunc func(ctx context.Context, in Input) ([]Item, error)
 type Definition struct {
 	// Name is 1–100 of [A-Za-z0-9._-].
 	Name string
+	// Doc says in a sentence what the pipeline is for.
+	Doc string
+	// Key names the run by its parameters, such as "flights/${params.day}": the
+	// same key is the same run, whose effects happen once. Empty means that each
+	// start is a run of its own. See [Definition.RunID].
+	Key string
+	// Params are what a run is given; see [Definition.Values]. Definitions whose
+	// steps are all functions may do without.
+	Params []Param
+	// Secrets are what ${secrets.NAME} may name.
+	Secrets []Secret
 	// Parallel is the most tasks (steps, or items of steps) that run at once.
 	// Zero means 4.
 	Parallel int
@@ -55,15 +66,30 @@ type Definition struct {
 type Step struct {
 	// Name is 1–100 of [A-Za-z0-9._-], unique in the pipeline.
 	Name string
-	// Needs names the steps that must have succeeded before this one starts.
+	// Needs names the steps that must have succeeded, or been omitted, before
+	// this one starts. Those whose output With, When or ForEach refers to are
+	// needed without being named.
 	Needs []string
-	// Uses names what Do is, for people and for the frozen plan: for a
-	// component's method "component.method". Zero means the name of the step.
+	// Uses names the method "component.method" that [Env.Invoker] invokes. In a
+	// step with a Do it is for people and for the frozen plan; zero then means the
+	// name of the step.
 	Uses string
-	// With is handed to Do as it is: the step's own settings, as JSON.
+	// With is the input of the method, as JSON. Its texts may have references,
+	// ${params.NAME}, ${steps.NAME.output.PATH}, ${item.PATH}, ${run.id} and
+	// ${secrets.NAME}; one that is nothing but a reference keeps the type of what it stands for.
+	// "$${" stands for "${". A Do is handed it as it is.
 	With json.RawMessage
-	// Do is the work.
+	// Do is the work. Nil means that the method which Uses names is invoked.
 	Do Func
+	// When is a condition in expr-lang over params, steps and run. If it is
+	// false the step is omitted: its output is null, and the steps that need it go
+	// on. Empty means always.
+	When string
+	// ForEach makes the step run once for each element: a JSON list, or a text that
+	// is one reference to a list. The element is ${item}. An element that is a text or a whole number fit for a name
+	// (see Item) is named by itself, an object by its "name", any other "item-N", from 0. Zero means
+	// that the step runs once.
+	ForEach json.RawMessage
 	// Items makes Do run once for each item, with its value as Input.Item.
 	// The output of the step is then the list of the items' outputs. Nil means
 	// that Do runs once.

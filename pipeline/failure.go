@@ -34,6 +34,24 @@ type PanicError struct {
 // Error says what the task panicked with.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
+// RetryAt marks err as one after which the step may be run again, at that time
+// at the earliest: the engine waits, and holds nothing meanwhile. The step must be one that may
+// be run again: its effects happen once, or twice is the same as once. RetryAt(nil, t) is nil.
+func RetryAt(err error, t time.Time) error {
+	if err == nil {
+		return nil
+	}
+	return &later{err, t}
+}
+
+type later struct {
+	err error
+	at  time.Time
+}
+
+func (e *later) Error() string { return e.err.Error() }
+func (e *later) Unwrap() error { return e.err }
+
 // NewFailure says what err means for the task that ended with it. Another try
 // makes sense only if perdure said so: after an error of another kind nobody
 // knows, and perdure never guesses.
@@ -41,6 +59,10 @@ func NewFailure(err error) *Failure {
 	f := &Failure{Message: err.Error(), Err: err}
 	if p, ok := errors.AsType[*PanicError](err); ok {
 		f.Stack = string(p.Stack)
+		return f
+	}
+	if l, ok := errors.AsType[*later](err); ok {
+		f.Again, f.RetryAt = !errors.Is(err, context.Canceled), l.at
 		return f
 	}
 	e, ok := errors.AsType[*perdure.Error](err)

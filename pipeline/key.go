@@ -13,6 +13,7 @@ type scopeKey struct{}
 type scope struct {
 	run, step, item string
 	policy          *perdure.Policy
+	artifacts       string // directory of the process
 	progress        func(done, total int)
 }
 
@@ -54,4 +55,10 @@ func Progress(ctx context.Context, done, total int) {
 	if s, ok := scopeOf(ctx); ok && s.progress != nil {
 		s.progress(done, total)
 	}
+}
+
+// StepName returns the name of the step that ctx belongs to, or "".
+func StepName(ctx context.Context) string {
+	s, _ := scopeOf(ctx)
+	return s.step
 }

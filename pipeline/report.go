@@ -16,6 +16,7 @@ const (
 	StatusSucceeded Status = "succeeded"
 	StatusFailed    Status = "failed"
 	StatusSkipped   Status = "skipped"  // a step that it needs did not succeed
+	StatusOmitted   Status = "omitted"  // its condition was false
 	StatusCanceled  Status = "canceled" // the run was stopped first
 )
 

@@ -48,6 +48,8 @@ type Options struct {
 	// Stop, when closed, lets running tasks end and starts no other. Nil means
 	// that only the context stops a run.
 	Stop <-chan struct{}
+	// Env is what steps without a function are run with.
+	Env Env
 	// Engine runs the tasks. Nil means an [Inline] engine.
 	Engine Engine
 }
@@ -59,6 +61,10 @@ type Options struct {
 // The error is nil if every step succeeded, a [*StepError] if one failed, the
 // cause of ctx or [ErrStopped] if the run was stopped. A definition that is
 // not valid runs nothing.
+//
+// Unless Options.Stop is set, Run starts no goroutine of its own, and it takes
+// the time from the engine alone, so that an engine may call it where it must be
+// deterministic.
 func Run(ctx context.Context, d Definition, o Options) (Report, error) {
 	if o.Parallel > 0 {
 		d.Parallel = o.Parallel
@@ -76,7 +82,7 @@ func Run(ctx context.Context, d Definition, o Options) (Report, error) {
 		defer inline.Close()
 		e = inline
 	}
-	l := loop{s: newSchedule(d, plan), e: e, watch: newWatcher(o.Observe)}
+	l := loop{s: newSchedule(d, plan), e: e, watch: newWatcher(o.Observe), env: o.Env, plan: &plan}
 	started := e.Now()
 	err = l.run(ctx, o.Stop)
 	return l.s.report(plan, started, e.Now(), err), err
@@ -87,21 +93,25 @@ type loop struct {
 	s     *schedule
 	e     Engine
 	watch *watcher
+	env   Env
+	plan  *Plan
 }
 
 func (l *loop) run(ctx context.Context, stop <-chan struct{}) error {
 	going, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	watching := make(chan struct{})
-	go func() {
-		defer close(watching)
-		select {
-		case <-stop:
-			cancel(ErrStopped)
-		case <-going.Done():
-		}
-	}()
-	defer func() { cancel(nil); <-watching }()
+	if stop != nil {
+		watching := make(chan struct{})
+		go func() {
+			defer close(watching)
+			select {
+			case <-stop:
+				cancel(ErrStopped)
+			case <-going.Done():
+			}
+		}()
+		defer func() { cancel(nil); <-watching }()
+	}
 
 	for {
 		if going.Err() == nil {
@@ -133,12 +143,15 @@ func (l *loop) run(ctx context.Context, stop <-chan struct{}) error {
 }
 
 func (l *loop) start(ctx context.Context) {
+	for _, st := range l.s.prepare(l.e.Now()) {
+		l.watch.ended(st, l.e.Now())
+	}
 	for {
 		t, first, ok := l.s.begin(l.e.Now())
 		if !ok {
 			return
 		}
-		t.progress = l.watch.progress
+		t.progress, t.step, t.env, t.plan = l.watch.progress, l.s.steps[t.at].def, l.env, l.plan
 		if first {
 			l.watch.send(Event{Kind: EventStepStarted, At: l.e.Now(), Step: t.Step, Status: StatusRunning})
 		}
@@ -149,7 +162,7 @@ func (l *loop) start(ctx context.Context) {
 func (l *loop) take(ctx context.Context, sig Signal) {
 	now := l.e.Now()
 	st := l.s.steps[l.s.index[sig.Task.Step]]
-	sig.Task.at, sig.Task.step = st.at, st.def // an engine may have kept only the JSON
+	sig.Task.at = st.at // an engine may have kept only the JSON
 	var ended []*stepState
 	if sig.Woke {
 		ended = l.s.woke(sig.Task, now)

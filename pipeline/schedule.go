@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -15,11 +16,13 @@ type schedule struct {
 	running  int
 	steps    []*stepState
 	index    map[string]int
+	ready    []int      // steps that may begin, to be prepared
 	failed   *StepError // the first
 }
 
 type stepState struct {
 	def       *Step
+	wiring    wiring
 	at        int
 	status    Status
 	needs     int   // that have not succeeded yet
@@ -46,13 +49,20 @@ func newSchedule(d Definition, p Plan) *schedule {
 		s.parallel = 4
 	}
 	for i := range d.Steps {
+		w := d.wire(i, ignoreFault)
 		s.index[d.Steps[i].Name] = i
-		s.steps = append(s.steps, &stepState{def: &d.Steps[i], at: i, status: StatusPending, needs: len(d.Steps[i].Needs)})
+		s.steps = append(s.steps, &stepState{def: &d.Steps[i], wiring: w, at: i, status: StatusPending, needs: len(w.needs)})
 	}
 	for i, st := range s.steps {
-		for _, need := range st.def.Needs {
+		for _, need := range st.wiring.needs {
 			j := s.index[need]
 			s.steps[j].users = append(s.steps[j].users, i)
+		}
+		if st.needs == 0 {
+			s.ready = append(s.ready, i)
+		}
+		if st.def.Do == nil && st.def.Items == nil {
+			continue // it reads what its texts refer to
 		}
 		above := make(map[int]bool)
 		s.climb(i, above)
@@ -62,16 +72,11 @@ func newSchedule(d Definition, p Plan) *schedule {
 			}
 		}
 	}
-	for _, st := range s.steps {
-		if st.needs == 0 {
-			s.arm(st)
-		}
-	}
 	return s
 }
 
 func (s *schedule) climb(i int, above map[int]bool) {
-	for _, need := range s.steps[i].def.Needs {
+	for _, need := range s.steps[i].wiring.needs {
 		if j := s.index[need]; !above[j] {
 			above[j] = true
 			s.climb(j, above)
@@ -79,19 +84,85 @@ func (s *schedule) climb(i int, above map[int]bool) {
 	}
 }
 
-// arm gives a step whose needs have succeeded its first task.
-func (s *schedule) arm(st *stepState) {
+// prepare gives the steps whose needs are done their tasks, and returns those
+// that ended by that: their condition is false or has failed, or there are no items.
+func (s *schedule) prepare(now time.Time) []*stepState {
+	var ended []*stepState
+	for len(s.ready) > 0 {
+		st := s.steps[s.ready[0]]
+		s.ready = s.ready[1:]
+		if err := s.arm(st); err != nil {
+			s.fail(st, "", NewFailure(err))
+			st.started = now
+		}
+		if st.status == StatusOmitted || st.failure != nil || len(st.tasks) == 0 {
+			ended = append(ended, s.settle(st, now)...)
+		}
+	}
+	return ended
+}
+
+// arm decides whether and for what a step runs. It depends on the parameters and
+// on outputs alone.
+func (s *schedule) arm(st *stepState) error {
+	in := s.input(st)
+	b, err := Input{Params: s.params, Outputs: s.outputs(st)}.bindings(s.run)
+	if err != nil {
+		return err
+	}
+	if st.wiring.cond != nil {
+		holds, err := st.wiring.cond.holds(b)
+		if err != nil {
+			return fmt.Errorf("when: %w", err)
+		}
+		if !holds {
+			st.status, st.output = StatusOmitted, json.RawMessage("null")
+			return nil
+		}
+	}
+	if st.def.ForEach == nil {
+		st.tasks = []Task{{Run: s.run, Step: st.def.Name, Listing: st.def.Items != nil, Input: in, at: st.at}}
+		return nil
+	}
+	list, err := b.resolve(st.def.ForEach)
+	if err == nil {
+		var items []Item
+		if items, err = itemsOf(list); err == nil {
+			s.spread(st, in, items)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("foreach: %w", err)
+	}
+	return nil
+}
+
+// outputs are those that the condition and the list of items may refer to.
+func (s *schedule) outputs(st *stepState) map[string]json.RawMessage {
+	out := make(map[string]json.RawMessage, len(st.wiring.refs))
+	for step := range st.wiring.refs {
+		out[step] = s.steps[s.index[step]].output
+	}
+	return out
+}
+
+// input is what the tasks of a step get: functions all that is above them, the
+// others what their texts refer to.
+func (s *schedule) input(st *stepState) Input {
 	in := Input{Params: s.params, With: st.def.With}
-	for _, j := range st.ancestors {
+	give := func(j int) {
 		if in.Outputs == nil {
-			in.Outputs = make(map[string]json.RawMessage, len(st.ancestors))
+			in.Outputs = make(map[string]json.RawMessage)
 		}
 		in.Outputs[s.steps[j].def.Name] = s.steps[j].output
 	}
-	st.tasks = []Task{{
-		Run: s.run, Step: st.def.Name, Listing: st.def.Items != nil, Input: in,
-		at: st.at, step: st.def,
-	}}
+	for _, j := range st.ancestors {
+		give(j)
+	}
+	for _, step := range st.wiring.reads {
+		give(s.index[step])
+	}
+	return in
 }
 
 // begin returns the next task that may run now and counts it as running.
@@ -144,14 +215,18 @@ func (s *schedule) end(t Task, o Outcome, now time.Time, canceled bool) (again t
 		return retryTime(o.Failure, st.def.Delay, now), nil
 	}
 	if o.Failure != nil {
-		if st.failure == nil {
-			st.failure = o.Failure
-		}
-		if s.failed == nil {
-			s.failed = &StepError{Step: t.Step, Item: t.Item, Failure: o.Failure}
-		}
+		s.fail(st, t.Item, o.Failure)
 	}
 	return time.Time{}, s.settle(st, now)
+}
+
+func (s *schedule) fail(st *stepState, item string, f *Failure) {
+	if st.failure == nil {
+		st.failure = f
+	}
+	if s.failed == nil {
+		s.failed = &StepError{Step: st.def.Name, Item: item, Failure: f}
+	}
 }
 
 // accept takes a success. It fails if what the items returned is too large
@@ -161,7 +236,7 @@ func (s *schedule) accept(st *stepState, t Task, o Outcome) *Failure {
 		return s.list(st, t, o.Output)
 	}
 	st.done++
-	if st.def.Items == nil {
+	if !st.listed {
 		st.output = o.Output
 		return nil
 	}
@@ -182,27 +257,32 @@ func (s *schedule) list(st *stepState, t Task, raw json.RawMessage) *Failure {
 	if err := json.Unmarshal(raw, &items); err != nil {
 		return NewFailure(err)
 	}
+	s.spread(st, t.Input, items)
+	return nil
+}
+
+// spread makes a task of each item.
+func (s *schedule) spread(st *stepState, in Input, items []Item) {
 	st.listed = true
 	st.outputs = make([]json.RawMessage, len(items))
 	st.tasks, st.next = make([]Task, len(items)), 0
 	for i, item := range items {
-		in := t.Input
 		in.Item = item.Value
-		st.tasks[i] = Task{Run: t.Run, Step: t.Step, Item: item.Name, Index: i, Input: in, at: t.at, step: t.step}
+		st.tasks[i] = Task{Run: s.run, Step: st.def.Name, Item: item.Name, Index: i, Input: in, at: st.at}
 	}
 	if len(items) == 0 {
 		st.output = json.RawMessage("[]")
 	}
-	return nil
 }
 
 // settle ends the step if nothing of it runs or is to run, and frees or skips
 // the steps that need it.
 func (s *schedule) settle(st *stepState, now time.Time) []*stepState {
-	if st.running > 0 || final(st.status) {
+	if st.running > 0 || final(st.status) && st.status != StatusOmitted {
 		return nil
 	}
 	switch {
+	case st.status == StatusOmitted: // those that need it go on
 	case st.failure != nil:
 		st.status = StatusFailed
 	case st.next < len(st.tasks) || len(st.again) > 0 || st.waiting > 0:
@@ -211,12 +291,15 @@ func (s *schedule) settle(st *stepState, now time.Time) []*stepState {
 		st.status = StatusSucceeded
 	}
 	st.ended = now
+	if st.status == StatusSucceeded && st.started.IsZero() { // it had no items
+		st.started = now
+	}
 	ended := []*stepState{st}
 	for _, j := range st.users {
 		user := s.steps[j]
-		if st.status == StatusSucceeded {
+		if st.status != StatusFailed {
 			if user.needs--; user.needs == 0 && user.status == StatusPending {
-				s.arm(user)
+				s.ready = append(s.ready, j)
 			}
 			continue
 		}

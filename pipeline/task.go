@@ -20,6 +20,8 @@ type Task struct {
 
 	at       int   // of the step in the definition
 	step     *Step // what to run
+	env      Env
+	plan     *Plan
 	progress func(t Task, done, total int)
 }
 
@@ -32,25 +34,33 @@ type Outcome struct {
 // Execute runs the task and returns its outcome, whatever it does: a panic is
 // an outcome too. Engines call it, on a goroutine of its own.
 func (t Task) Execute(ctx context.Context) Outcome {
+	raw, err := t.execute(ctx)
+	if err != nil {
+		return Outcome{Failure: NewFailure(err)}
+	}
+	return Outcome{Output: raw}
+}
+
+func (t Task) execute(ctx context.Context) (json.RawMessage, error) {
 	if t.step.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, t.step.Timeout,
 			fmt.Errorf("step %s: timeout of %v: %w", t.Step, t.step.Timeout, context.DeadlineExceeded))
 		defer cancel()
 	}
-	s := scope{run: t.Run, step: t.Step, item: t.Item, policy: t.step.Policy}
+	s := scope{run: t.Run, step: t.Step, item: t.Item, policy: t.step.Policy, artifacts: t.env.Artifacts}
 	if t.progress != nil {
 		s.progress = func(done, total int) { t.progress(t, done, total) }
 	}
 	v, err := t.call(context.WithValue(ctx, scopeKey{}, s))
 	if err != nil {
-		return Outcome{Failure: NewFailure(err)}
+		return nil, err
 	}
 	raw, err := encode(v)
 	if err != nil {
-		return Outcome{Failure: NewFailure(fmt.Errorf("output: %w", err))}
+		return nil, fmt.Errorf("output: %w", err)
 	}
-	return Outcome{Output: raw}
+	return raw, nil
 }
 
 func (t Task) call(ctx context.Context) (v any, err error) {
@@ -61,10 +71,13 @@ func (t Task) call(ctx context.Context) (v any, err error) {
 		}
 		err = &PanicError{Value: recover(), Stack: debug.Stack()}
 	}()
-	if t.Listing {
+	switch {
+	case t.Listing:
 		v, err = t.items(ctx)
-	} else {
+	case t.step.Do != nil:
 		v, err = t.step.Do(ctx, t.Input)
+	default:
+		v, err = t.invoke(ctx)
 	}
 	returned = true
 	return v, err

@@ -27,7 +27,7 @@ func TestValidateReturnsAllFaultsWithTheirPaths(t *testing.T) {
 		`name: "a/b" has characters other than A-Z a-z 0-9 . _ -`,
 		`parallel: -1 is negative`,
 		`steps[0].name: empty`,
-		`steps[2](y).do: no function`,
+		`steps[2](y).uses: missing; want COMPONENT.METHOD, such as sql.exec`,
 		`steps[2](y).parallel: the step has no items`,
 		`steps[2](y).attempts: -1 is negative`,
 		`steps[2](y).delay: -1ns is negative`,
@@ -35,10 +35,10 @@ func TestValidateReturnsAllFaultsWithTheirPaths(t *testing.T) {
 		`steps[4](x).name: steps[1] has it already`,
 		`steps[5](me).with: 65537 bytes are more than 65536`,
 		`steps[6](` + strings.Repeat("n", 101) + `).name: 101 bytes are more than 100`,
-		`steps[1](x).needs: no step is named "nowhere"`,
-		`steps[1](x).needs: "y" is named twice`,
-		`steps: cycle: x → y → z → x`,
-		`steps: cycle: me → me`,
+		`steps[1](x).needs[1]: no step is named "nowhere"`,
+		`steps[1](x).needs[2]: "y" is named twice`,
+		`steps[3](z).needs: cycle: x → y → z → x`,
+		`steps[5](me).needs: cycle: me → me`,
 	}
 	if diff := cmp.Diff(want, strings.Split(err.Error(), "\n")); diff != "" {
 		t.Errorf("faults (-want +got):\n%s", diff)

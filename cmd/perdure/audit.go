@@ -5,35 +5,32 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure/audit"
-	"github.com/perdure/perdure/cmd/perdure/internal/state"
 )
 
 func (a *app) auditCommand() *cobra.Command {
-	cmd := &cobra.Command{
+	return group(&cobra.Command{
 		Use:   "audit",
 		Short: "Read the audit trail, and verify that nobody has changed it",
-	}
-	cmd.AddCommand(a.auditVerifyCommand(), a.auditTailCommand())
-	return cmd
+	}, a.auditVerifyCommand(), a.auditTailCommand())
 }
 
-// trailDir is the directory that was named, or the one in the state directory.
+// trailDir is the directory that was named, or the one that serve would use:
+// $PERDURE_AUDIT_DIR, else audit in the state directory.
 func trailDir(args []string) (string, error) {
 	if len(args) > 0 {
 		return args[0], nil
 	}
-	dir, err := state.Default()
+	e, err := paths()
 	if err != nil {
-		return "", usageError("the trail's directory: %w", err)
+		return "", err
 	}
-	return filepath.Join(dir, "audit"), nil
+	return e.Audit.Dir, nil
 }
 
 // auditError gives an error of the trail its exit code and what to do.
@@ -41,7 +38,7 @@ func auditError(dir string, err error) error {
 	if _, ok := errors.AsType[*audit.Error](err); ok {
 		return &exitError{code: exitCheck, err: err, hint: "keep the directory as it is, and compare it with a backup and with checkpoints that were kept elsewhere (docs/audit.md)"}
 	}
-	hint := "perdure audit verify DIRECTORY"
+	hint := "name the directory of the trail; perdure config says where serve keeps it"
 	if errors.Is(err, os.ErrPermission) {
 		hint = "run it as the user that writes the trail, or on a copy of " + dir
 	}
@@ -83,7 +80,7 @@ func (a *app) auditVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify [DIRECTORY]",
 		Short: "Name the first record that was changed, removed, moved, put in or cut off",
-		Long: "verify reads the whole trail (default: audit in perdure's state directory) and exits with 5 if it is not as it was written.\n" +
+		Long: "verify reads the whole trail (default: $PERDURE_AUDIT_DIR, else audit in perdure's state directory) and exits with 5 if it is not as it was written.\n" +
 			"Whoever can write to the directory can replace all of it, so give a public key and a checkpoint that were kept elsewhere.",
 		Example: "  perdure audit verify /var/lib/perdure/audit --key audit.pub --checkpoint yesterday.checkpoint",
 		Args:    cobra.MaximumNArgs(1),

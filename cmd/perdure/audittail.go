@@ -20,7 +20,7 @@ func (a *app) auditTailCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "tail [DIRECTORY]",
 		Short:   "Print the last records, and follow the trail",
-		Long:    "tail prints the last records of the trail (default: audit in perdure's state directory). With --output json it prints the lines as they are stored.",
+		Long:    "tail prints the last records of the trail (default: $PERDURE_AUDIT_DIR, else audit in perdure's state directory). With --output json it prints the lines as they are stored.",
 		Example: "  perdure audit tail --follow --kind hold --kind admin",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -26,7 +26,7 @@ type clientFlags struct {
 func (f *clientFlags) add(cmd *cobra.Command) {
 	cmd.PersistentFlags().StringVar(&f.addr, "addr", "", "the listener (default: $PERDURE_ADDR, else http://127.0.0.1:7070)")
 	cmd.PersistentFlags().StringVar(&f.manager, "manager", "", "the manager, where there are several")
-	cmd.PersistentFlags().StringVar(&f.tokenFile, "admin-token-file", "", "file with the token (default: admin.token in the state directory; $PERDURE_ADMIN_TOKEN comes first)")
+	cmd.PersistentFlags().StringVar(&f.tokenFile, "admin-token-file", "", "file with the token (default: $PERDURE_ADMIN_TOKEN_FILE, else admin.token in the state directory; $PERDURE_ADMIN_TOKEN comes first)")
 	cmd.PersistentFlags().BoolVar(&f.insecure, "insecure", false, "send the token over plain HTTP to another machine")
 }
 
@@ -41,10 +41,11 @@ func (f *clientFlags) client(wantToken bool) (*client.Client, error) {
 	if token == "" && (wantToken || f.tokenFile != "") {
 		file := f.tokenFile
 		if file == "" {
-			var err error
-			if file, err = stateFile("admin.token"); err != nil {
+			e, err := paths()
+			if err != nil {
 				return nil, err
 			}
+			file = e.Admin.TokenFile
 		}
 		var err error
 		if token, err = state.ReadToken(file); err != nil {
@@ -70,8 +71,7 @@ func (a *app) breakersCommand() *cobra.Command {
 			"A breaker that is held stays open or closed, whatever happens, until it is released.",
 	}
 	f.add(cmd)
-	cmd.AddCommand(a.breakersListCommand(&f), a.breakersHoldCommand(&f), a.breakersReleaseCommand(&f))
-	return cmd
+	return group(cmd, a.breakersListCommand(&f), a.breakersHoldCommand(&f), a.breakersReleaseCommand(&f))
 }
 
 func (a *app) breakersListCommand(f *clientFlags) *cobra.Command {

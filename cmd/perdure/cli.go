@@ -41,8 +41,19 @@ type exitError struct {
 func (e *exitError) Error() string { return e.err.Error() }
 func (e *exitError) Unwrap() error { return e.err }
 
+// usageError is a fault of whoever typed the command; what to try is the help
+// of that command.
 func usageError(format string, args ...any) error {
-	return &exitError{code: exitUsage, hint: "perdure --help", err: fmt.Errorf(format, args...)}
+	return &exitError{code: exitUsage, err: fmt.Errorf(format, args...)}
+}
+
+// group makes a command that is only the parent of others: alone it shows its
+// help, and what it does not know is a fault, as everywhere.
+func group(cmd *cobra.Command, children ...*cobra.Command) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(children...)
+	return cmd
 }
 
 // app is what the commands share.
@@ -74,18 +85,22 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "format of the data on stdout: table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
-	root.AddCommand(a.demoCommand(), a.runCommand(), a.classifyCommand(), a.auditCommand(), //nolint:contextcheck // cobra hands it on
+	root.AddCommand(a.demoCommand(), a.runCommand(), a.checkCommand(), a.graphCommand(), a.classifyCommand(), a.auditCommand(), //nolint:contextcheck // cobra hands it on
 		a.serveCommand(), a.breakersCommand(), a.configCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
-	return a.fail(err)
+	return a.fail(err, cmd.CommandPath())
 }
 
-// fail prints the error and what to try, and returns the exit code.
-func (a *app) fail(err error) int {
+// fail prints the error of a command and what to try, and returns the exit
+// code.
+func (a *app) fail(err error, command string) int {
 	code, hint := explain(err)
+	if code == exitUsage && hint == "" {
+		hint = command + " --help"
+	}
 	a.say("perdure: %s", strings.TrimSpace(err.Error()))
 	if p, ok := errors.AsType[*pipeline.PanicError](err); ok {
 		a.say("%s", p.Stack)
@@ -136,7 +151,7 @@ func explain(err error) (code int, hint string) {
 	}
 	for _, usage := range []string{"unknown command", "unknown flag", "accepts ", "requires ", "unknown shorthand"} {
 		if strings.HasPrefix(err.Error(), usage) { // cobra has no types for these
-			return exitUsage, "perdure --help"
+			return exitUsage, ""
 		}
 	}
 	return exitFailed, ""

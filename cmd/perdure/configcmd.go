@@ -51,6 +51,9 @@ func (a *app) configCommand() *cobra.Command {
 				e, err := f.load()
 				return a.printConfig(e, err, "")
 			}
+			if check == "" { // as a variable that is not set gives it: nothing would be checked
+				return usageError("--check has no file: want --check FILE")
+			}
 			e, err := config.Load(config.Input{File: check})
 			if _, ok := errors.AsType[config.Faults](err); err != nil && !ok {
 				return &exitError{code: exitInvalid, err: err, hint: "perdure config --check FILE"}

@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -147,11 +146,14 @@ func (s *shown) end(ctx context.Context, hold time.Duration, stop <-chan struct{
 	return <-s.served
 }
 
-// stateFile is a file in the state directory of whoever runs the program.
-func stateFile(name string) (string, error) {
-	e, err := config.Load(config.Input{Env: tokensOnly})
-	if err != nil {
-		return "", err
-	}
-	return filepath.Join(e.StateDir, name), nil
+// paths are where serve keeps its files, as far as the environment says: what
+// is asked for with another command is then that of the same process.
+func paths() (*config.Effective, error) {
+	return config.Load(config.Input{Env: func(name string) (string, bool) {
+		switch name {
+		case "PERDURE_STATE_DIR", "PERDURE_AUDIT_DIR", "PERDURE_ADMIN_TOKEN_FILE":
+			return os.LookupEnv(name)
+		}
+		return "", false
+	}})
 }

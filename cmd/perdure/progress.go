@@ -140,7 +140,7 @@ func (d *display) lines(label string, total int, note func() string, t *tally) p
 	line := func(format string, args ...any) {
 		say(d.talk, "%s  %s", label, fmt.Sprintf(format, args...))
 	}
-	line("%d transactions to do", total)
+	line("%d to do", total)
 	wg.Go(func() {
 		tick := time.NewTicker(talkEvery)
 		defer tick.Stop()

@@ -38,7 +38,7 @@ func start(t *testing.T, url string, args ...string) (cmd *exec.Cmd, stdout, std
 		if err != nil {
 			t.Fatalf("the program ended before it began: %s", stderr)
 		}
-		if strings.Contains(line, "transactions to do") {
+		if strings.Contains(line, " to do") {
 			break
 		}
 	}

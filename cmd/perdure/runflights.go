@@ -20,19 +20,23 @@ func (a *app) runCommand() *cobra.Command {
 		naive bool
 		prom  string
 		l     listenFlags
+		own   fileRun
 	)
 	cmd := &cobra.Command{
 		Use:   "run PIPELINE",
-		Short: "Run a pipeline: flights",
-		Long: "run runs a pipeline that is part of this program: flights.\n\n" +
+		Short: "Run a pipeline: a file in YAML, or flights",
+		Long: "run runs a pipeline: a file FILE.yaml (docs/pipelines.md), or one that is part of this program: flights.\n\n" +
 			"On a server of yours the tables stay, in a schema that is named after the input. The same command\n" +
 			"again is the same run: what was done stays done, what was not is done.",
-		Example:   "  perdure run flights --database-url postgres://localhost/test\n  perdure run flights --embedded --chaos severe --seed 7 --output json",
+		Example:   "  perdure run pipeline.yaml --param day=2001-12-31 --database-url postgres://localhost/test\n  perdure run flights --database-url postgres://localhost/test\n  perdure run flights --embedded --chaos severe --seed 7 --output json",
 		Args:      cobra.ExactArgs(1),
 		ValidArgs: []string{"flights"},
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if isPipelineFile(args[0]) {
+				return a.runFile(cmd, args[0], f, l, own, prom)
+			}
 			if args[0] != "flights" {
-				return usageError("no pipeline is named %q: want flights", args[0])
+				return usageError("no pipeline is named %q: want a file FILE.yaml, or flights", args[0])
 			}
 			if err := checkLevel(level); err != nil {
 				return err
@@ -93,6 +97,7 @@ func (a *app) runCommand() *cobra.Command {
 		},
 	}
 	f.add(cmd)
+	own.add(cmd)
 	addMetricsFlag(cmd, &prom)
 	l.add(cmd)
 	cmd.Flags().StringVar((*string)(&level), "chaos", string(level), "off, mild or severe")

@@ -38,6 +38,9 @@ func (f *settingFlags) add(cmd *cobra.Command) {
 
 // load puts the configuration together.
 func (f *settingFlags) load() (*config.Effective, error) {
+	if f.file == "" && f.flags.Changed("config") { // as a variable that is not set gives it: the defaults would hold
+		return nil, usageError("--config has no file: want --config FILE")
+	}
 	in := config.Input{File: f.file, Flags: map[string]string{}, Env: os.LookupEnv}
 	if in.File == "" {
 		in.File = os.Getenv("PERDURE_CONFIG")

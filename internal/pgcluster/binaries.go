@@ -35,8 +35,8 @@ func (e *NoBinariesError) Hint() string {
 	return install + ", or set " + EnvBinDir + " to the directory of initdb and postgres"
 }
 
-// FindBinaries returns the directory that holds initdb, postgres and
-// pg_basebackup. It looks at dir when it is not empty, else at $PERDURE_PG_BIN
+// FindBinaries returns the directory that holds initdb and postgres, and
+// pg_basebackup if there are to be replicas. It looks at dir when it is not empty, else at $PERDURE_PG_BIN
 // when that is set, and else at the places where distributions put them, newest
 // version first, and at PATH. The error is a *NoBinariesError.
 func FindBinaries(dir string) (string, error) {
@@ -95,7 +95,7 @@ func version(dir string) int {
 }
 
 func hasServer(dir string) bool {
-	for _, name := range []string{"initdb", "postgres", "pg_basebackup"} {
+	for _, name := range []string{"initdb", "postgres"} {
 		st, err := os.Stat(filepath.Join(dir, name)) //nolint:gosec // the user names the directory of the server
 		if err != nil || st.IsDir() || st.Mode()&0o111 == 0 {
 			return false

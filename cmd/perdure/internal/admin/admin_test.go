@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
@@ -323,4 +325,31 @@ func TestFaultsOfTheConfiguration(t *testing.T) {
 			t.Errorf("route %q is taken", r.Pattern)
 		}
 	}
+}
+
+// TestRefusalsDoNotFillTheDisk: whoever reaches the port can be refused as often
+// as it likes, by name, by token and by method.
+func TestRefusalsDoNotFillTheDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, nil)
+		for range 1000 {
+			f.ask(t, request(http.MethodGet, "/", "", "Host", "evil.example"))
+			f.ask(t, request(http.MethodGet, "/debug/pprof/", ""))
+			f.ask(t, request(http.MethodPost, "/metrics", ""))
+		}
+		if n := strings.Count(f.log.String(), "admin request"); n != 50 {
+			t.Errorf("%d lines of 3,000 refusals, want 50", n)
+		}
+		f.log.Reset()
+		f.ask(t, request(http.MethodPost, hold, reason, "Authorization", bearer))
+		if log := f.log.String(); !strings.Contains(log, `"status":200`) {
+			t.Errorf("a change has no line: %s", log)
+		}
+		f.log.Reset()
+		<-time.After(time.Second)
+		f.ask(t, request(http.MethodGet, "/debug/pprof/", ""))
+		if log := f.log.String(); !strings.Contains(log, `"suppressed":2950`) {
+			t.Errorf("the next line = %s, want it to say how many are missing", log)
+		}
+	})
 }

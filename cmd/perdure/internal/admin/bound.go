@@ -1,14 +1,16 @@
 package admin
 
 import (
+	"container/list"
 	"net"
 	"net/http"
 	"sync"
 )
 
-// bound keeps the number of open connections at n: beyond it new ones wait.
-func bound(ln net.Listener, n int) net.Listener {
-	return &boundListener{Listener: ln, places: make(chan struct{}, n), done: make(chan struct{})}
+// bound keeps the number of open connections at n: beyond it the one that has
+// been quiet for longest is closed, and if none is, new ones wait.
+func bound(ln net.Listener, n int, quiet *quietConns) net.Listener {
+	return &boundListener{Listener: ln, places: make(chan struct{}, n), done: make(chan struct{}), quiet: quiet}
 }
 
 // boundListener accepts a connection only when one of its places is free.
@@ -18,21 +20,29 @@ type boundListener struct {
 	places chan struct{}
 	done   chan struct{}
 	once   sync.Once
+	quiet  *quietConns
 }
 
-// Accept waits for a place, then for a connection.
+// Accept waits for a connection, then for a place.
 func (l *boundListener) Accept() (net.Conn, error) {
-	select {
-	case l.places <- struct{}{}:
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
 	conn, err := l.Listener.Accept()
 	if err != nil {
-		<-l.places
 		return nil, err
 	}
-	return &boundConn{Conn: conn, places: l.places}, nil
+	select {
+	case l.places <- struct{}{}:
+		return &boundConn{Conn: conn, places: l.places}, nil
+	default:
+	}
+	l.quiet.want()
+	defer l.quiet.enough()
+	select {
+	case l.places <- struct{}{}:
+		return &boundConn{Conn: conn, places: l.places}, nil
+	case <-l.done:
+		_ = conn.Close() // there is nobody to serve it
+		return nil, net.ErrClosed
+	}
 }
 
 // Close ends an Accept that waits.
@@ -56,38 +66,74 @@ func (c *boundConn) Close() error {
 	return err
 }
 
-// silentConns are the connections on which nothing was said yet, as browsers
-// open them in advance: a Server that stops would wait five seconds for them.
-type silentConns struct {
-	mu    sync.Mutex // guards the fields below
-	conns map[net.Conn]struct{}
-	over  bool
+// quietConns are the connections on which nobody waits for an answer: those on
+// which nothing was said yet, as browsers open them in advance, and those kept
+// for a next request. A Server that stops would wait five seconds for the
+// former, and whoever holds enough of either would keep everybody else out, the
+// probes too.
+type quietConns struct {
+	mu     sync.Mutex // guards the fields below
+	conns  map[net.Conn]*list.Element
+	oldest list.List // of net.Conn
+	wanted bool      // the next one is closed
+	over   bool
 }
 
 // note is an http.Server's ConnState.
-func (s *silentConns) note(c net.Conn, state http.ConnState) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if state != http.StateNew {
-		delete(s.conns, c)
+func (q *quietConns) note(c net.Conn, state http.ConnState) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if e := q.conns[c]; e != nil {
+		q.oldest.Remove(e)
+		delete(q.conns, c)
+	}
+	if state != http.StateNew && state != http.StateIdle {
 		return
 	}
-	if s.over {
+	if q.over {
 		_ = c.Close() // as close does
 		return
 	}
-	if s.conns == nil {
-		s.conns = map[net.Conn]struct{}{}
+	if q.conns == nil {
+		q.conns = map[net.Conn]*list.Element{}
 	}
-	s.conns[c] = struct{}{}
+	q.conns[c] = q.oldest.PushBack(c)
+	if q.wanted {
+		q.wanted = !q.closeOldest()
+	}
 }
 
-// close closes them.
-func (s *silentConns) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.over = true
-	for c := range s.conns {
-		_ = c.Close() // nobody is told: nobody asked
+// want closes the connection that has been quiet for longest; if there is none,
+// the next one that is, unless there is enough room before.
+func (q *quietConns) want() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.wanted = !q.closeOldest()
+}
+
+// enough ends want.
+func (q *quietConns) enough() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.wanted = false
+}
+
+func (q *quietConns) closeOldest() bool {
+	e := q.oldest.Front()
+	if e == nil {
+		return false
+	}
+	c, _ := q.oldest.Remove(e).(net.Conn) // nothing else is in it
+	delete(q.conns, c)
+	_ = c.Close() // nobody is told: nobody asked
+	return true
+}
+
+// close closes them, and those that come to be.
+func (q *quietConns) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.over = true
+	for q.closeOldest() {
 	}
 }

@@ -203,6 +203,45 @@ func TestWrongTokensAreLimitedAndSoIsTheirRecord(t *testing.T) {
 	})
 }
 
+// TestAPageThatSomebodyHasOpenKeepsNobodyOut: it asks from the address of the
+// person, without a token, as often as it likes.
+func TestAPageThatSomebodyHasOpenKeepsNobodyOut(t *testing.T) {
+	for name, headers := range map[string][]string{
+		"an image":       {"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"},
+		"a form":         {"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"},
+		"an old browser": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFixture(t, func(c *admin.Config) { c.Remote, c.ReadToken = true, readToken })
+				for range 40 {
+					for _, r := range []*http.Request{
+						request(http.MethodGet, "/debug/pprof/", "", headers...), request(http.MethodGet, "/api/breakers", "", headers...),
+						request(http.MethodPost, hold, reason, headers...),
+					} {
+						if a := f.ask(t, r); a.status != http.StatusUnauthorized && a.status != http.StatusForbidden {
+							t.Fatalf("%s without a token = %d", r.URL.Path, a.status)
+						}
+					}
+				}
+				if n := len(f.trail.all()); n != 21 {
+					t.Errorf("%d records of 120 refusals, want 20 and one of those over the limit", n)
+				}
+				if a := f.ask(t, request(http.MethodGet, "/api/breakers", "", "Authorization", "Bearer "+readToken)); a.status != http.StatusOK {
+					t.Errorf("the person reads: %d %v", a.status, a.json)
+				}
+				if a := f.ask(t, request(http.MethodPost, hold, reason, "Authorization", bearer)); a.status != http.StatusOK {
+					t.Errorf("the person holds: %d %v", a.status, a.json)
+				}
+				last := f.trail.all()[21]
+				if last.Suppressed != 99 {
+					t.Errorf("the next record says that %d are missing, want 99", last.Suppressed)
+				}
+			})
+		})
+	}
+}
+
 func TestFailuresOfAllClientsAreLimited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, nil)

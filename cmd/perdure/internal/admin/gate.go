@@ -38,15 +38,15 @@ func (g *gate) admit(r *http.Request, t *Try) *problem {
 	}
 	switch token, given := bearer(r); {
 	case g.origin.Check(r) != nil:
-		return g.failed(r, *t, problem{
+		return g.turned(r, *t, problem{
 			Status: http.StatusForbidden, Code: "other_origin", Text: "changes are not taken from pages of another origin",
 		})
 	case !g.changes:
-		return g.failed(r, *t, problem{
+		return g.turned(r, *t, problem{
 			Status: http.StatusForbidden, Code: "admin_off", Text: "changes are off", Try: "start the process with --admin",
 		})
 	case !given:
-		return g.failed(r, *t, problem{
+		return g.turned(r, *t, problem{
 			Status: http.StatusUnauthorized, Code: "token_missing", Text: "this needs the admin token",
 			Try: "Authorization: Bearer TOKEN, or perdure breakers, which reads the token from its file",
 		})
@@ -59,7 +59,17 @@ func (g *gate) admit(r *http.Request, t *Try) *problem {
 	return nil
 }
 
-// failed counts, records and limits a refusal.
+// turned records, up to a limit, a refusal of what was no try to guess a token.
+// It is not counted against the client: any page that somebody has open can ask
+// without one, from the address of the person who has the right one.
+func (g *gate) turned(r *http.Request, t Try, p problem) *problem {
+	if now := time.Now(); g.limits.turn(now) == 0 || g.limits.suppress(now) {
+		g.refused(r.Context(), t, p)
+	}
+	return &p
+}
+
+// failed counts, records and limits wrong tokens.
 func (g *gate) failed(r *http.Request, t Try, p problem) *problem {
 	if d := g.limits.fail(prefixOf(r), time.Now()); d > 0 {
 		return g.over(r.Context(), t, d, "too many failed tries")
@@ -133,11 +143,13 @@ func (g *gate) reading(next http.Handler) http.Handler {
 			Status: http.StatusUnauthorized, Code: "token_missing",
 			Text: "reading from another machine needs a token", Try: "Authorization: Bearer TOKEN",
 		}
+		refused := g.turned
 		if given {
 			p.Code, p.Text = "token_wrong", "this is not the token for reading"
+			refused = g.failed
 		}
 		w.Header().Add("WWW-Authenticate", `Basic realm="perdure", charset="UTF-8"`)
-		challenge(w, g.failed(r, t, p))
+		challenge(w, refused(r, t, p))
 	})
 }
 

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// The limits of what may be asked with a token, and of tries without one.
-// Failures are limited harder.
+// The limits of what may be asked with a token, and of tries with a wrong one,
+// which are limited harder.
 const (
 	changeBurst, changeEvery           = 10, 6 * time.Second // of one client
 	allChangesBurst, allChangesEvery   = 20, 2 * time.Second
@@ -54,8 +54,11 @@ func (b *bucket) take(now time.Time, burst int, every time.Duration) time.Durati
 type limits struct {
 	mu                sync.Mutex // guards the fields below
 	changes, failures bucket     // of all
-	records           bucket
+	turned            bucket     // records of what was no guess
+	records           bucket     // records of what is over a limit
 	suppressed        uint64
+	lines             bucket // log lines of what was refused
+	missing           uint64 // of them
 	clients           map[netip.Prefix]*clientLimits
 	crowd             clientLimits // of all clients for whom there is no room
 }
@@ -105,6 +108,14 @@ func (l *limits) fail(p netip.Prefix, now time.Time) time.Duration {
 	return l.failures.take(now, allFailuresBurst, allFailuresEvery)
 }
 
+// turn counts a refusal that was no guess, or returns how long it is until one
+// is recorded again.
+func (l *limits) turn(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.turned.take(now, allFailuresBurst, allFailuresEvery)
+}
+
 // change counts a change, or returns how long to wait.
 func (l *limits) change(p netip.Prefix, now time.Time) time.Duration {
 	l.mu.Lock()
@@ -137,6 +148,19 @@ func (l *limits) unrecorded() uint64 {
 	n := l.suppressed
 	l.suppressed = 0
 	return n
+}
+
+// line reports whether a log line of a refusal may be written, and how many were
+// not since the last one.
+func (l *limits) line(now time.Time) (pass bool, missing uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lines.take(now, refusedLineBurst, refusedLineEvery) > 0 {
+		l.missing++
+		return false, 0
+	}
+	missing, l.missing = l.missing, 0
+	return true, missing
 }
 
 // clientOf returns who asks: an IPv4 address, or the /64 network of an IPv6

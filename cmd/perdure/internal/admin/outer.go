@@ -79,8 +79,13 @@ func (s *Server) panicked(w *recorder, r *http.Request, v any) {
 	w.aborted = true
 }
 
+// The lines of requests that were not served as they asked: whoever reaches the
+// port can cause as many as it likes.
+const refusedLineBurst, refusedLineEvery = 50, time.Second
+
 // tell writes the line of a request: no query, no headers, and of a path that
-// nobody serves only that.
+// nobody serves only that. Lines that tell of nothing done are limited, and the
+// next one says how many are missing.
 func (s *Server) tell(w *recorder, r *http.Request, took time.Duration) {
 	status := w.status
 	if status == 0 {
@@ -94,13 +99,25 @@ func (s *Server) tell(w *recorder, r *http.Request, took time.Duration) {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		level = slog.LevelInfo
 	}
-	s.log.LogAttrs(context.WithoutCancel(r.Context()), level, "admin request",
+	if w.aborted {
+		defer w.drop()
+	}
+	var missing uint64
+	if status >= http.StatusBadRequest && level > slog.LevelDebug {
+		var pass bool
+		if pass, missing = s.gate.limits.line(time.Now()); !pass {
+			return
+		}
+	}
+	attrs := []slog.Attr{
 		slog.String("method", methodOf(r)), slog.String("path", pathOf(r)), slog.Int("status", status),
 		slog.Int64("bytes", w.bytes), slog.Duration("took", took), slog.String("client", clientOf(r).String()),
-		slog.Bool("aborted", w.aborted))
-	if w.aborted {
-		w.drop()
+		slog.Bool("aborted", w.aborted),
 	}
+	if missing > 0 {
+		attrs = append(attrs, slog.Uint64("suppressed", missing))
+	}
+	s.log.LogAttrs(context.WithoutCancel(r.Context()), level, "admin request", attrs...)
 }
 
 // isProbe: a probe that says no is no fault of the listener.

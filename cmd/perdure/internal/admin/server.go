@@ -98,7 +98,7 @@ func Listen(ctx context.Context, addr string, remote bool) (net.Listener, error)
 // streams, and waits for the other requests, for Config.Grace at most. It closes
 // ln and returns nil on a clean stop.
 func (s *Server) Run(ctx context.Context, ln net.Listener) error {
-	silent := &silentConns{}
+	quiet := &quietConns{}
 	server := &http.Server{
 		Handler:           s.handler,
 		ReadHeaderTimeout: readHeaderTimeout,
@@ -107,11 +107,11 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(dampened{s.log.Handler()}, slog.LevelDebug),
-		ConnState:         silent.note,
+		ConnState:         quiet.note,
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(bound(ln, maxConnections)) }()
+	go func() { served <- server.Serve(bound(ln, maxConnections, quiet)) }()
 	select {
 	case err := <-served:
 		s.end()
@@ -119,7 +119,7 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.end()
-	silent.close()
+	quiet.close()
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Grace)
 	defer cancel()
 	err := server.Shutdown(late)

@@ -179,7 +179,7 @@ func TestFaults(t *testing.T) {
 		text string
 		want []string // "line:column: path: text"
 	}{
-		"no YAML":                       {"listen: [1\nadmin: x\n", []string{"1:1: this is not YAML"}},
+		"no YAML":                       {"listen: [1\nadmin: x\n", []string{"2:6: this is not YAML"}},
 		"a tab":                         {"admin:\n\tenabled: true\n", []string{"2:1: this is not YAML"}},
 		"a list at the top":             {"- listen\n", []string{"1:1: this is a list, want a mapping"}},
 		"text at the top":               {"listen\n", []string{"1:1: this is text, want a mapping"}},

@@ -8,12 +8,10 @@ import (
 	"io"
 	"math"
 	"reflect"
-	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
+	"go.yaml.in/yaml/v4"
 )
 
 // maxFile is the largest file that is read.
@@ -57,17 +55,11 @@ func (d *decoder) decode(text []byte, v any) {
 	d.value(doc.Content[0], reflect.ValueOf(v).Elem(), "")
 }
 
-var lineOf = regexp.MustCompile(`line (\d+)(?:,? column (\d+))?:? ?`) //nolint:gochecknoglobals // it never changes
-
 func (d *decoder) syntax(err error) {
 	at := &yaml.Node{Line: 1, Column: 1}
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	if m := lineOf.FindStringSubmatch(text); m != nil {
-		at.Line, _ = strconv.Atoi(m[1])
-		if m[2] != "" {
-			at.Column, _ = strconv.Atoi(m[2])
-		}
-		text = strings.Replace(text, m[0], "", 1)
+	text := err.Error()
+	if e, ok := errors.AsType[*yaml.LoadError](err); ok {
+		at.Line, at.Column, text = max(1, e.Mark.Line), max(1, e.Mark.Column), e.Message
 	}
 	// The parser may show a piece of the text, which may hold a password.
 	text, _, _ = strings.Cut(text, "`")

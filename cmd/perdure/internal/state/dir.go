@@ -21,6 +21,23 @@ type Dir struct {
 	lock *os.File
 }
 
+// OwnerError says that a directory belongs to another user, who can read and
+// exchange what is in it.
+type OwnerError struct {
+	Path string
+	UID  int // whose it is
+}
+
+// Error returns the path and whose it is.
+func (e *OwnerError) Error() string {
+	return fmt.Sprintf("%s: belongs to user %d, who could read and exchange what is in it", e.Path, e.UID)
+}
+
+// Hint returns what mends it.
+func (e *OwnerError) Hint() string {
+	return fmt.Sprintf("run perdure as user %d, or chown %s, or name another one", e.UID, e.Path)
+}
+
 // Default returns the state directory of whoever runs the program: what systemd
 // made for the service ($STATE_DIRECTORY, of several the first), else
 // $XDG_STATE_HOME/perdure, else ~/.local/state/perdure (XDG Base Directory
@@ -41,7 +58,7 @@ func Default() (string, error) {
 
 // Open makes the directory with mode 0700 if it is not there, and locks it. It
 // fails with ErrLocked if another process has it, and if others may read or
-// change what is in it.
+// change what is in it, or own it.
 func Open(path string) (*Dir, error) {
 	if err := Make(path); err != nil {
 		return nil, err
@@ -54,7 +71,7 @@ func Open(path string) (*Dir, error) {
 }
 
 // Make makes the directory with mode 0700 if it is not there, without locking
-// it. It fails if others may read or change what is in it.
+// it. It fails if others may read or change what is in it, or own it.
 func Make(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
@@ -63,7 +80,7 @@ func Make(path string) error {
 	if err != nil {
 		return err
 	}
-	return private(path, info, 0o700)
+	return errors.Join(private(path, info, 0o700), own(path, info))
 }
 
 // Path returns the path of a file in the directory.

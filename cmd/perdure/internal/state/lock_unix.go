@@ -53,3 +53,13 @@ func private(path string, info fs.FileInfo, want fs.FileMode) error {
 	}
 	return nil
 }
+
+// own fails if a directory belongs neither to this user nor to root: whoever
+// owns it can put a link where a file is expected, and what is written goes
+// through it.
+func own(path string, info fs.FileInfo) error {
+	if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Uid != 0 && int(s.Uid) != os.Geteuid() {
+		return &OwnerError{Path: path, UID: int(s.Uid)}
+	}
+	return nil
+}

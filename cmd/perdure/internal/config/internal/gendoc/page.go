@@ -49,9 +49,9 @@ token, or, in a browser, either of them as the password. There is no TLS: put a 
 ` + "`admin.open_metrics`" + ` leaves ` + "`/metrics`" + ` open for a Prometheus without a token.
 
 Holding and releasing breakers, and ` + "`/debug/pprof/`" + `, need ` + "`admin.enabled`" + ` and the admin token, wherever they are asked for from. They are in the audit trail before they are done;
-if the trail takes no records, nothing is done. A client may make 10 changes at once and one more each 6 s (all together 20, and one each 2 s). It may fail 5 times and once more each
+if the trail takes no records, nothing is done. A client may make 10 changes at once and one more each 6 s (all together 20, and one each 2 s). It may give 5 wrong tokens and one more each
 12 s; until then everything that needs a token is refused it with 429, the right token too, because the limit would otherwise tell which one is right. All clients together
-may fail 20 times and once more each 3 s. Tries over the limit are counted in the next audit record. A client is an IPv4 address or an IPv6 /64 network.
+may give 20 and one more each 3 s. Who brings no token guesses none, and is told 401 as often as it asks. Refusals over a limit are counted in the next audit record. A client is an IPv4 address or an IPv6 /64 network.
 ` + "`run` and `demo` with `--listen` keep no trail: their log is told. Why all this is so: [adr/0006](adr/0006-who-may-do-what-on-the-admin-listener.md)." + `
 
 `

@@ -1,0 +1,54 @@
+package outcome
+
+import "fmt"
+
+// Incarnation names one uninterrupted life of a server. A crash discards the
+// statistics, so that both reset times change; a promotion changes the timeline.
+type Incarnation struct {
+	system   string // system identifier
+	timeline string
+	started  string // start of the postmaster
+	walReset string // pg_stat_wal.stats_reset
+	bgReset  string // stats_reset of the checkpointer's statistics
+}
+
+// same reports whether xids mean the same in both. A clean restart keeps the
+// statistics, and with them the identity: no xid is handed out twice.
+func (i Incarnation) same(o Incarnation) bool {
+	return i.system != "" && i.system == o.system && i.timeline == o.timeline && i.walReset != "" && i.walReset == o.walReset
+}
+
+// String describes the incarnation for a log line.
+func (i Incarnation) String() string {
+	return fmt.Sprintf("system %s, timeline %s, started %s, no crash since %s", i.system, i.timeline, i.started, i.walReset)
+}
+
+// IncarnationSQL is five columns. Every role may read them.
+func IncarnationSQL(version int) string {
+	wal, checkpoints := "pg_stat_wal", "pg_stat_bgwriter"
+	if version < 14 {
+		wal = "pg_stat_bgwriter"
+	}
+	if version >= 17 {
+		checkpoints = "pg_stat_checkpointer"
+	}
+	return "(select system_identifier from pg_control_system()), " +
+		"case when pg_is_in_recovery() then '' else substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) end, " +
+		"extract(epoch from pg_postmaster_start_time()), " +
+		"(select extract(epoch from stats_reset) from " + wal + "), " +
+		"(select extract(epoch from stats_reset) from " + checkpoints + ")"
+}
+
+// IncarnationColumns is how many columns IncarnationSQL has.
+const IncarnationColumns = 5
+
+// IncarnationOf reads what IncarnationSQL asked for.
+func IncarnationOf(row []string) Incarnation {
+	return Incarnation{system: row[0], timeline: row[1], started: row[2], walReset: row[3], bgReset: row[4]}
+}
+
+// MarkerSQL asks whether perdure's functions are there and may be used: in
+// the catalogue, since a name in a schema that may not be used is an error.
+const MarkerSQL = "(select count(distinct p.proname) = 3 from pg_proc p join pg_namespace n on n.oid = p.pronamespace " +
+	"where n.nspname = 'perdure' and p.proname in ('mark', 'resolve', 'begin_once') " +
+	"and has_schema_privilege(n.oid, 'usage') and has_function_privilege(p.oid, 'execute'))"

@@ -1,0 +1,142 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/perdure/perdure/redact"
+)
+
+// Invoker invokes methods of components by name. component.Loader is one.
+type Invoker interface {
+	Invoke(ctx context.Context, component, method string, in json.RawMessage) (json.RawMessage, error)
+}
+
+// Env is what a process gives to the steps that it runs. It may be used
+// concurrently if Invoker and Secret may.
+type Env struct {
+	// Invoker does the work of the steps that have no function.
+	Invoker Invoker
+	// Secret reads a secret. Nil means its Read.
+	Secret func(ctx context.Context, s Secret) (redact.Secret, error)
+	// Artifacts is the directory for what is too large for an output; see the
+	// function [Artifacts]. Empty means that there is none.
+	Artifacts string
+}
+
+// RunStep runs a step of a plan, or one of its items, and returns its output. It
+// is for engines whose steps run in other processes than [Run] does: all that it
+// needs is in its arguments. item is empty in a step without any; in is the task's.
+// The step must not be one whose work is a function.
+//
+// Timeout and policy of the step apply. It is not tried again here: see
+// [NewFailure] for what an error means for that. A panic is an error.
+func (e Env) RunStep(ctx context.Context, p Plan, step, item string, in Input) (json.RawMessage, error) {
+	i := slices.IndexFunc(p.Steps, func(s PlanStep) bool { return s.Name == step })
+	if i < 0 {
+		return nil, fmt.Errorf("plan of run %s: there is no step %q", p.Run, step)
+	}
+	if p.Steps[i].Items {
+		return nil, fmt.Errorf("step %s: its items are listed by a function, which a plan does not have", step)
+	}
+	def := p.Steps[i].step()
+	return Task{Run: p.Run, Step: step, Item: item, Input: in, step: &def, env: e, plan: &p}.execute(ctx)
+}
+
+// invoke resolves the references of the input and invokes the method. Secrets
+// are read here, and go nowhere but into the method.
+func (t Task) invoke(ctx context.Context) (json.RawMessage, error) {
+	component, method, ok := cutUses(t.step.Uses)
+	if !ok || t.env.Invoker == nil {
+		return nil, fmt.Errorf("step %s uses %q: nothing here invokes it", t.Step, t.step.Uses)
+	}
+	b, err := t.Input.bindings(t.Run)
+	if err != nil {
+		return nil, err
+	}
+	var used revealed
+	b.secret = func(name string) (string, error) {
+		s, err := t.env.reveal(ctx, t.plan, name)
+		if err == nil {
+			used = append(used, s)
+		}
+		return s, err
+	}
+	with := t.Input.With
+	if len(with) == 0 {
+		with = json.RawMessage("{}")
+	}
+	if with, err = b.resolve(with); err != nil {
+		return nil, fmt.Errorf("with: %w", err)
+	}
+	out, err := t.env.Invoker.Invoke(ctx, component, method, with)
+	switch {
+	case err != nil && len(used) > 0:
+		return nil, &hidden{text: used.hide(err.Error()), err: err}
+	case err != nil:
+		return nil, err
+	case used.in(out):
+		return nil, errors.New("the output has a secret in it, and outputs are stored: leave it out")
+	case len(out) == 0:
+		return json.RawMessage("null"), nil
+	}
+	return out, nil
+}
+
+// hidden is an error whose text had a secret.
+type hidden struct {
+	text string
+	err  error
+}
+
+func (e *hidden) Error() string { return e.text }
+func (e *hidden) Unwrap() error { return e.err }
+
+func (e Env) reveal(ctx context.Context, p *Plan, name string) (string, error) {
+	i := slices.IndexFunc(p.Secrets, func(s Secret) bool { return s.Name == name })
+	if i < 0 {
+		return "", fmt.Errorf("secrets.%s: there is none", name)
+	}
+	s := p.Secrets[i]
+	read := e.Secret
+	if read == nil {
+		read = func(_ context.Context, s Secret) (redact.Secret, error) { return s.Read() }
+	}
+	secret, err := read(ctx, s)
+	if err != nil {
+		return "", fmt.Errorf("secrets.%s, from %s: %w", name, s.where(), err)
+	}
+	if secret.Empty() {
+		return "", fmt.Errorf("secrets.%s, from %s: empty", name, s.where())
+	}
+	return secret.Reveal(), nil
+}
+
+// ErrNoArtifacts says that the process keeps no artifacts.
+var ErrNoArtifacts = errors.New("there is no artifact directory here")
+
+// Artifacts returns the directory for files of the task that ctx belongs to,
+// and makes it: run/step, or run/step/item in a step with items, in the
+// Env's. It is the same whenever the task is run again on the same machine, with what an earlier
+// try left in it. Without an Env.Artifacts, and outside a step, the error is [ErrNoArtifacts].
+func Artifacts(ctx context.Context) (string, error) {
+	s, ok := scopeOf(ctx)
+	if !ok || s.artifacts == "" {
+		return "", ErrNoArtifacts
+	}
+	dir := filepath.Join(s.artifacts, dirName(s.run), dirName(s.step), dirName(s.item))
+	return dir, os.MkdirAll(dir, 0o750)
+}
+
+// dirName keeps "." and ".." from being what they are.
+func dirName(name string) string {
+	if name == "." || name == ".." {
+		return "_" + name
+	}
+	return name
+}
