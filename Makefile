@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: setup demo test check race arch vet lint tidy generate bench torture cover help
+.PHONY: setup demo test check race arch vet lint tidy generate bench bench-go bench-compare torture cover help
 
 # The tools have a module of their own, so that the library's go.mod stays its
 # users' business. -modfile and a workspace exclude each other (docs/adr/0001).
@@ -42,8 +42,15 @@ tidy: ## fail when a go.mod or go.sum is not tidy
 generate: ## write generated files anew
 	@$(EACH) go generate ./...
 
-bench: ## benchmarks of the hot path, with allocations
-	@go test -run '^$$' -bench . -benchmem .
+bench: setup ## perdure beside its peers in one run, 4 minutes; writes docs/benchmarks.md and pictures
+	@cd bench && ../$(PG) go test -run '^TestTables$$' -count=1 -timeout 20m -full -docs ../docs .
+
+bench-go: ## Go's own benchmarks of the hot path, with allocations
+	@go test -run '^$$' -bench . -benchmem . ./breaker ./perdureprom
+
+bench-compare: ## the hot path of OLD (default: main) against this tree, in turns, by benchstat
+	@$(TOOL) -n benchstat >/dev/null
+	@scripts/bench-compare.sh "$(or $(OLD),main)" | $(TOOL) benchstat -col tree /dev/stdin
 
 torture: setup ## the long torture of commits on a real server
 	@$(PG) go test ./internal/torture -run TestTorture -torture=full -v -timeout 60m
@@ -52,4 +59,4 @@ cover: setup ## statement coverage of the packages that decide
 	@$(PG) go test -timeout 30m -cover $(COVER)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

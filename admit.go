@@ -21,23 +21,25 @@ func (p permit) ignore() {
 	p.operation.Ignore()
 }
 
-// admit asks the database's breaker, then the operation's. It returns the gate
-// that refused, or nil.
-func (m *Manager) admit(o *operation) (permit, *gate) {
-	db, ok := m.database.breaker.Admit()
-	if !ok {
-		return permit{}, m.database
+// admit asks the database's breaker, then the operation's, for p, which must be zero. It returns the gate that
+// refused (p is then zero again), or nil. A permit is large: it is written where it stays.
+func (m *Manager) admit(o *operation, p *permit) (refused *gate) {
+	var ok bool
+	if p.database, ok = m.database.breaker.Admit(); !ok {
+		*p = permit{}
+		return m.database
 	}
-	p := permit{database: db, limited: db.Limited()}
+	p.limited = p.database.Limited()
 	if o.gate == nil {
-		return p, nil
+		return nil
 	}
 	if p.operation, ok = o.gate.breaker.Admit(); !ok {
-		db.Ignore()
-		return permit{}, o.gate
+		p.database.Ignore()
+		*p = permit{}
+		return o.gate
 	}
 	p.limited = p.limited || p.operation.Limited()
-	return p, nil
+	return nil
 }
 
 type permitKey struct{ g *gate }
@@ -81,7 +83,8 @@ func (c *call) admit(ctx context.Context) (permit, error) {
 	case ctx.Err() != nil:
 		return permit{}, c.stopped(ctx, context.Cause(ctx))
 	}
-	p, refused := c.m.admit(c.o)
+	var p permit
+	refused := c.m.admit(c.o, &p)
 	if refused == nil {
 		return p, nil
 	}

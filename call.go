@@ -69,21 +69,23 @@ func (m *Manager) run(ctx context.Context, op *Op, b body) error {
 		c := call{m: m, op: *op, o: o, p: p}
 		return c.runTold(h.CallStart(ctx, CallStartEvent{Op: op.Name}), b)
 	}
-	permit, refused := m.admit(o)
-	if refused != nil || p.AttemptTimeout > 0 || permit.limited || m.closing.Load() {
+	w := work{name: op.Name, o: o, n: 1}
+	refused := m.admit(o, &w.permit)
+	if refused != nil || p.AttemptTimeout > 0 || w.permit.limited || m.closing.Load() {
 		c := call{m: m, op: *op, o: o, p: p}
-		return c.runSlowly(ctx, b, permit, refused)
+		return c.runSlowly(ctx, b, w.permit, refused)
 	}
 	start := m.now()
-	j, err := m.attempt(ctx, b, &work{name: op.Name, o: o, permit: permit, start: start, began: start, n: 1})
+	w.start, w.began = start, start
+	j, err := m.attempt(ctx, b, &w)
 	took := m.now() - start
 	if err != nil {
 		m.slow.calls.Add(1)
 		c := call{m: m, op: *op, o: o, p: p, start: start, at: start + took, attempts: 1}
-		return c.repeat(ctx, b, permit, j, err, took, false)
+		return c.repeat(ctx, b, w.permit, j, err, took, false)
 	}
-	permit.database.Success(took)
-	permit.operation.Success(took)
+	w.permit.database.Success(took)
+	w.permit.operation.Success(took)
 	o.stats.first.add(took)
 	if h := m.hooks.Load(); h.AttemptEnd != nil || h.CallEnd != nil {
 		h.succeeded(ctx, op.Name, took)

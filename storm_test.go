@@ -11,33 +11,8 @@ import (
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/breaker"
+	"github.com/perdure/perdure/internal/scenario"
 )
-
-// seconds counts events by the second of fake time in which they happen.
-type seconds struct {
-	mu    sync.Mutex
-	start time.Time
-	n     []int
-}
-
-func (s *seconds) add() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := int(time.Since(s.start) / time.Second)
-	for len(s.n) <= i {
-		s.n = append(s.n, 0)
-	}
-	s.n[i]++
-}
-
-func (s *seconds) at(i int) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if i >= len(s.n) {
-		return 0
-	}
-	return s.n[i]
-}
 
 // TestStorm holds the budget to its bar: at 100 % failure, repeats a second ≤
 // max(floor, 0.1 × calls a second), and the load in any second ≤ 1.25 × what
@@ -58,70 +33,40 @@ func TestStorm(t *testing.T) {
 				off := breaker.Config{Rule: breaker.Off}
 				bubble(t, perdure.Config{Policy: perdure.Policy{Breaker: off}, Database: off}, func(t managed) {
 					m := t.m
-					calls, repeats, failing := storm(t.T, m, callers, healthy, down, failure.err)
-					worst, load := 0.0, 0.0
+					op := perdure.Op{Name: "storm.read", ReadOnly: true}
+					load := scenario.Storm{
+						Callers: callers, Healthy: healthy * time.Second, Down: down * time.Second, Failure: failure.err,
+					}.Run(t.Context(), func(ctx context.Context, attempt func(context.Context) error) error {
+						return m.Do(ctx, op, attempt)
+					})
+					calls, repeats := load.Calls, load.Repeats
+					worst, most := 0.0, 0.0
 					for s := healthy; s < healthy+down-1; s++ {
-						allowed := max(float64(floor), 0.1*float64(calls.at(s)))
+						allowed := max(float64(floor), 0.1*float64(calls.At(s)))
 						// The load is held to its bar from the first second on; in that one, callers that begin
 						// to wait call less than what a budget can know.
-						if r := float64(repeats.at(s)); s > healthy && r > allowed {
-							t.Errorf("second %d: %d repeats for %d calls, want at most %.1f", s, repeats.at(s), calls.at(s), allowed)
+						if r := float64(repeats.At(s)); s > healthy && r > allowed {
+							t.Errorf("second %d: %d repeats for %d calls, want at most %.1f", s, repeats.At(s), calls.At(s), allowed)
 						}
 						if s > healthy {
-							worst = max(worst, float64(repeats.at(s))/allowed)
+							worst = max(worst, float64(repeats.At(s))/allowed)
 						}
-						if offered := float64(calls.at(s)); offered >= 4*floor {
-							load = max(load, (offered+float64(repeats.at(s)))/offered)
+						if offered := float64(calls.At(s)); offered >= 4*floor {
+							most = max(most, (offered+float64(repeats.At(s)))/offered)
 						}
 					}
-					if load > 1.25 {
-						t.Errorf("load %.2f × what was offered, want at most 1.25", load)
+					if most > 1.25 {
+						t.Errorf("load %.2f × what was offered, want at most 1.25", most)
 					}
-					if failing.Load() == 0 {
+					if load.Failed.Load() == 0 {
 						t.Error("nothing failed: the test shows nothing")
 					}
 					t.Logf("calls/s %d, repeats/s at most %.0f %% of what the bar allows, load at most %.2f × offered",
-						calls.at(healthy+down/2), 100*worst, load)
+						calls.At(healthy+down/2), 100*worst, most)
 				})
 			})
 		}
 	}
-}
-
-// storm lets callers work against a server that is healthy for a while and
-// then fails every attempt.
-func storm(t *testing.T, m *perdure.Manager, callers, healthy, down int, failure error) (calls, repeats *seconds, failing *atomic.Int64) {
-	t.Helper()
-	start := time.Now()
-	calls, repeats = &seconds{start: start}, &seconds{start: start}
-	failing = new(atomic.Int64)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Duration(healthy+down)*time.Second)
-	defer cancel()
-	op := perdure.Op{Name: "storm.read", ReadOnly: true}
-	var wg sync.WaitGroup
-	for i := range callers {
-		wg.Go(func() {
-			sleep(ctx, time.Duration(i)*time.Millisecond)
-			for ctx.Err() == nil {
-				attempt := 0
-				calls.add()
-				_ = m.Do(ctx, op, func(ctx context.Context) error {
-					if attempt++; attempt > 1 {
-						repeats.add()
-					}
-					sleep(context.WithoutCancel(ctx), 5*time.Millisecond)
-					if time.Since(start) < time.Duration(healthy)*time.Second {
-						return nil
-					}
-					failing.Add(1)
-					return failure
-				})
-				sleep(ctx, 45*time.Millisecond)
-			}
-		})
-	}
-	wg.Wait()
-	return calls, repeats, failing
 }
 
 // server is a database of which only the load is looked at.

@@ -4,8 +4,9 @@ import "context"
 
 // runTold runs a call of whose beginning the hooks know.
 func (c *call) runTold(ctx context.Context, b body) error {
-	permit, refused := c.m.admit(c.o)
-	return c.runSlowly(ctx, b, permit, refused)
+	var p permit
+	refused := c.m.admit(c.o, &p)
+	return c.runSlowly(ctx, b, p, refused)
 }
 
 // again tells that the next attempt repeats one that failed, and returns its

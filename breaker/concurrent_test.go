@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/perdure/perdure/internal/scenario"
 )
 
 // TestManyCallersAtOnce lets callers, an owner and a person work on one breaker and
@@ -113,24 +115,24 @@ func TestParkedCallersComeBackInARamp(t *testing.T) {
 func TestTheBreakerTripsWhereItsRuleDoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range uint64(20) {
-			alone, s := newOwn(Config{}), newStream(seed)
-			s.falseTrips(alone, 2000, always(0.01))
-			want, _ := s.untilTrip(alone, giveUp, always(0.1))
+			alone, s := newOwn(Config{}), scenario.NewStream(seed)
+			s.FalseTrips(alone, 2000, scenario.Always(0.01))
+			want, _ := s.UntilTrip(alone, scenario.GiveUp, scenario.Always(0.1))
 
 			b := newBreaker(t, Config{}, Options{})
-			s = newStream(seed)
+			s = scenario.NewStream(seed)
 			began := time.Now()
 			got := 0
 			for i := 0; b.State() == Closed; i++ {
-				s.n++
-				forward(time.Until(began.Add(time.Duration(s.now()))))
 				p := 0.01
 				if i >= 2000 {
 					p = 0.1
 					got++
 				}
+				failed := s.Draw(p)
+				forward(time.Until(began.Add(time.Duration(s.Now()))))
 				permit := admit(t, b)
-				if s.rng.Float64() < p {
+				if failed {
 					permit.Failure(0)
 				} else {
 					permit.Success(0)

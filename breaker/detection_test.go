@@ -2,22 +2,13 @@ package breaker
 
 import (
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/perdure/perdure/internal/scenario"
 )
-
-// callsPerSecond is the rate of the streams on their simulated time, unless a test says otherwise: with
-// it the windows of ten and thirty seconds hold 1,000 and 3,000 calls.
-const callsPerSecond = 100
-
-// rule is something that is told the outcome of every call and says when to trip.
-type rule interface {
-	call(now int64, failed bool) (trip bool)
-	forget(now int64) // after a trip
-}
 
 // own drives one of the package's rules.
 type own struct {
@@ -32,7 +23,8 @@ func newOwn(cfg Config) *own {
 	return o
 }
 
-func (o *own) call(now int64, failed bool) bool {
+// Call is as scenario.Rule says.
+func (o *own) Call(now int64, failed bool) bool {
 	if failed {
 		return o.det.failure(&o.cfg, now, o.successes, false)
 	}
@@ -40,115 +32,21 @@ func (o *own) call(now int64, failed bool) bool {
 	return o.det.window != nil && o.det.success(&o.cfg, now, false)
 }
 
-func (o *own) forget(now int64) { o.det.reset(&o.cfg, now, o.successes, false) }
-
-// lastHundred is the rule of resilience4j's defaults: half of the last 100 calls, a window that perdure does not have.
-type lastHundred struct {
-	ring          [100]bool
-	n, failedOnes int
-}
-
-func (l *lastHundred) call(_ int64, failed bool) bool {
-	at := &l.ring[l.n%100]
-	if *at {
-		l.failedOnes--
-	}
-	*at = failed
-	if failed {
-		l.failedOnes++
-	}
-	l.n++
-	return l.n >= 100 && l.failedOnes >= 50
-}
-
-func (l *lastHundred) forget(int64) { *l = lastHundred{} }
+// Forget is as scenario.Rule says.
+func (o *own) Forget(now int64) { o.det.reset(&o.cfg, now, o.successes, false) }
 
 var contenders = []struct {
 	name string
-	make func() rule
+	make func() scenario.Rule
 }{
-	{"resilience4j default", func() rule { return &lastHundred{} }},
-	{"Hystrix-like", func() rule { return newOwn(Config{Rule: Rate}) }},
-	{"Polly default", func() rule {
+	{"resilience4j default", func() scenario.Rule { return &scenario.LastHundred{} }},
+	{"Hystrix-like", func() scenario.Rule { return newOwn(Config{Rule: Rate}) }},
+	{"Polly default", func() scenario.Rule {
 		return newOwn(Config{Rule: Rate, FailureRate: 0.1, Window: 30 * time.Second, MinCalls: 100})
 	}},
-	{"5 consecutive failures", func() rule { return newOwn(Config{Rule: Consecutive}) }},
-	{"perdure", func() rule { return newOwn(Config{}) }},
+	{"5 consecutive failures", func() scenario.Rule { return newOwn(Config{Rule: Consecutive}) }},
+	{"perdure", func() scenario.Rule { return newOwn(Config{}) }},
 }
-
-// stream is a reproducible sequence of calls that fail by chance.
-type stream struct {
-	rng  *rand.Rand
-	n    int64
-	rate float64
-}
-
-func newStream(seed uint64) *stream {
-	return &stream{rng: rand.New(rand.NewPCG(seed, 0x70657264757265)), rate: callsPerSecond}
-}
-
-func (s *stream) now() int64 { return int64(float64(s.n) / s.rate * 1e9) }
-
-// next feeds one call that fails with probability p.
-func (s *stream) next(r rule, p float64) (trip bool) {
-	s.n++
-	return r.call(s.now(), s.rng.Float64() < p)
-}
-
-// falseTrips feeds calls calls and counts the trips.
-func (s *stream) falseTrips(r rule, calls int, p func(i int) float64) (trips int) {
-	for i := range calls {
-		if s.next(r, p(i)) {
-			trips++
-			r.forget(s.now())
-		}
-	}
-	return trips
-}
-
-func always(p float64) func(int) float64 { return func(int) float64 { return p } }
-
-// untilTrip returns how many calls pass until r trips, and false if it has not after most calls.
-func (s *stream) untilTrip(r rule, most int, p func(i int) float64) (calls int, tripped bool) {
-	for i := range most {
-		if s.next(r, p(i)) {
-			return i + 1, true
-		}
-	}
-	return most, false
-}
-
-const (
-	warmUp = 10_000
-	giveUp = 20_000
-)
-
-// meanDelay returns the mean number of calls from the onset of failures to the trip, after a healthy time at 1 %.
-func meanDelay(fresh func() rule, p float64, runs int) (mean float64, every bool) {
-	sum, every := 0, true
-	for run := range runs {
-		s, r := newStream(uint64(run)), fresh()
-		s.falseTrips(r, warmUp+run%100, always(0.01))
-		n, tripped := s.untilTrip(r, giveUp, always(p))
-		sum += n
-		every = every && tripped
-	}
-	return float64(sum) / float64(runs), every
-}
-
-// perMillion returns the mean number of false trips in 10⁶ calls after warm-up.
-func perMillion(fresh func() rule, seeds int, p func(i int) float64) float64 {
-	trips := 0
-	for seed := range seeds {
-		s, r := newStream(1000+uint64(seed)), fresh()
-		s.falseTrips(r, 2*warmUp, func(int) float64 { return p(0) })
-		trips += s.falseTrips(r, 1_000_000, p)
-	}
-	return float64(trips) / float64(seeds)
-}
-
-// swing moves between 1 and 5 % and back in 10⁵ calls.
-func swing(i int) float64 { return 0.03 - 0.02*math.Cos(2*math.Pi*float64(i)/1e5) }
 
 // TestDetection prints how fast rules notice trouble, and how often they see it where there is
 // none, all on the same streams; and holds the adaptive rule to its bars.
@@ -166,7 +64,7 @@ func TestDetection(t *testing.T) {
 		}
 		fmt.Fprintf(&table, "| %s ", c.name)
 		for _, o := range onset {
-			mean, tripped := meanDelay(c.make, o.fail, runs)
+			mean, tripped := scenario.MeanDelay(c.make, o.fail, runs)
 			if tripped {
 				fmt.Fprintf(&table, "| %.1f ", mean)
 			} else {
@@ -177,13 +75,13 @@ func TestDetection(t *testing.T) {
 			}
 		}
 		for _, h := range healthy {
-			got := perMillion(c.make, seeds, always(h.fail))
+			got := scenario.FalseTripsIn(1_000_000, c.make, seeds, scenario.Always(h.fail))
 			fmt.Fprintf(&table, "| %.2f ", got)
 			if ours && got > h.bar {
 				t.Errorf("at a healthy %v: %.2f false trips in 10⁶ calls, want at most %v", h.fail, got, h.bar)
 			}
 		}
-		got := perMillion(c.make, seeds, swing)
+		got := scenario.FalseTripsIn(1_000_000, c.make, seeds, scenario.Swing)
 		fmt.Fprintf(&table, "| %.2f |\n", got)
 		if ours && got > 5 {
 			t.Errorf("swinging: %.2f false trips in 10⁶ calls, want at most 5", got)
@@ -196,7 +94,7 @@ func TestDetectionOfAnOutageAtStart(t *testing.T) {
 	const runs = 1000
 	sum, late := 0, 0
 	for run := range runs {
-		n, tripped := newStream(uint64(run)).untilTrip(newOwn(Config{}), 10_000, always(0.2))
+		n, tripped := scenario.NewStream(uint64(run)).UntilTrip(newOwn(Config{}), 10_000, scenario.Always(0.2))
 		if !tripped {
 			t.Fatalf("run %d: a start into 20 %% failures was learned as healthy", run)
 		}
@@ -216,9 +114,9 @@ func TestDetectionOfASlowRamp(t *testing.T) {
 	const calls = 10_000
 	sum := 0
 	for run := range 100 {
-		s, r := newStream(uint64(run)), newOwn(Config{})
-		s.falseTrips(r, warmUp, always(0.01))
-		n, tripped := s.untilTrip(r, calls, func(i int) float64 { return 0.01 + 0.39*float64(i)/calls })
+		s, r := scenario.NewStream(uint64(run)), newOwn(Config{})
+		s.FalseTrips(r, scenario.WarmUp, scenario.Always(0.01))
+		n, tripped := s.UntilTrip(r, calls, func(i int) float64 { return 0.01 + 0.39*float64(i)/calls })
 		if !tripped {
 			t.Fatalf("run %d: a ramp from 1 to 40 %% was learned as healthy", run)
 		}
@@ -232,10 +130,10 @@ func TestDetectionDoesNotDependOnTheCallRate(t *testing.T) {
 	for _, rate := range []float64{1, 10, 10_000} {
 		sum, runs := 0, 200
 		for run := range runs {
-			s, r := newStream(uint64(run)), newOwn(Config{})
-			s.rate = rate
-			s.falseTrips(r, warmUp, always(0.01))
-			n, _ := s.untilTrip(r, giveUp, always(0.1))
+			s, r := scenario.NewStream(uint64(run)), newOwn(Config{})
+			s.Rate = rate
+			s.FalseTrips(r, scenario.WarmUp, scenario.Always(0.01))
+			n, _ := s.UntilTrip(r, scenario.GiveUp, scenario.Always(0.1))
 			sum += n
 		}
 		if mean := float64(sum) / float64(runs); mean > 130 {
@@ -244,10 +142,10 @@ func TestDetectionDoesNotDependOnTheCallRate(t *testing.T) {
 		for _, p := range []float64{0.01, 0.05} {
 			trips := 0
 			for seed := range 4 {
-				s, r := newStream(uint64(seed)), newOwn(Config{})
-				s.rate = rate
-				s.falseTrips(r, 2*warmUp, always(p))
-				trips += s.falseTrips(r, 1_000_000, always(p))
+				s, r := scenario.NewStream(uint64(seed)), newOwn(Config{})
+				s.Rate = rate
+				s.FalseTrips(r, 2*scenario.WarmUp, scenario.Always(p))
+				trips += s.FalseTrips(r, 1_000_000, scenario.Always(p))
 			}
 			if trips > 4 {
 				t.Errorf("at %v calls a second, a healthy %v: %d false trips in 4·10⁶ calls, want at most 4", rate, p, trips)
@@ -284,25 +182,25 @@ func TestDesignHasTheWantedRunLength(t *testing.T) {
 // TestAnOutageIsNeverLearned holds a breaker closed through an outage, and trips it through others: what it takes
 // for healthy must not rise.
 func TestAnOutageIsNeverLearned(t *testing.T) {
-	s, o := newStream(1), newOwn(Config{})
-	s.falseTrips(o, warmUp, always(0.01))
+	s, o := scenario.NewStream(1), newOwn(Config{})
+	s.FalseTrips(o, scenario.WarmUp, scenario.Always(0.01))
 	before := o.det.cusum.healthy
 	for range 20 { // the score reaches its limit and is not reset, as in a breaker that is held closed
 		for range 10_000 {
-			s.next(o, 1)
+			s.Next(o, 1)
 		}
 		for range 1000 {
-			s.next(o, 0.01)
+			s.Next(o, 0.01)
 		}
 	}
 	if after := o.det.cusum.healthy; after > 1.5*before {
 		t.Errorf("held closed through outages, the healthy rate rose from %v to %v", before, after)
 	}
 	for range 20 {
-		for !s.next(o, 0.3) {
+		for !s.Next(o, 0.3) {
 		}
-		o.forget(s.now())
-		s.falseTrips(o, 1000, always(0.01))
+		o.Forget(s.Now())
+		s.FalseTrips(o, 1000, scenario.Always(0.01))
 	}
 	if after := o.det.cusum.healthy; after > 2*before {
 		t.Errorf("after 20 trips the healthy rate rose from %v to %v", before, after)
@@ -311,23 +209,23 @@ func TestAnOutageIsNeverLearned(t *testing.T) {
 
 // TestNothingAboveTenPercentIsHealthy begins in trouble that is too small to trip at once and stays for long.
 func TestNothingAboveTenPercentIsHealthy(t *testing.T) {
-	s, o := newStream(1), newOwn(Config{})
-	s.falseTrips(o, 1_000_000, always(0.15))
+	s, o := scenario.NewStream(1), newOwn(Config{})
+	s.FalseTrips(o, 1_000_000, scenario.Always(0.15))
 	if got := o.det.cusum.healthy; got > highestRate {
 		t.Errorf("healthy = %v, want at most %v", got, highestRate)
 	}
-	if n, tripped := s.untilTrip(o, 1000, always(0.5)); !tripped || n > 100 {
+	if n, tripped := s.UntilTrip(o, 1000, scenario.Always(0.5)); !tripped || n > 100 {
 		t.Errorf("a worn baseline sees 50 %% failures after %d calls (%v), want at most 100", n, tripped)
 	}
 }
 
 // TestTheBaselineRisesNoFasterThanItsRate has so many calls a second that evidence alone would lift the baseline at once.
 func TestTheBaselineRisesNoFasterThanItsRate(t *testing.T) {
-	s, o := newStream(1), newOwn(Config{})
-	s.falseTrips(o, warmUp, always(0.01))
+	s, o := scenario.NewStream(1), newOwn(Config{})
+	s.FalseTrips(o, scenario.WarmUp, scenario.Always(0.01))
 	before := o.det.cusum.healthy
-	s.n, s.rate = s.n*1e6/callsPerSecond, 1e6
-	s.falseTrips(o, 500_000, always(0.06)) // half a second
+	s.N, s.Rate = s.N*1e6/scenario.CallsPerSecond, 1e6
+	s.FalseTrips(o, 500_000, scenario.Always(0.06)) // half a second
 	if after := o.det.cusum.healthy; after > 1.5*before || after < 1.2*before {
 		t.Errorf("in half a second the healthy rate rose from %v to %v, want it to follow, at most by √2", before, after)
 	}
@@ -338,12 +236,12 @@ func TestTheBaselineRisesNoFasterThanItsRate(t *testing.T) {
 func TestAHealthyRecoveryPassesTheRamp(t *testing.T) {
 	const runs = 2000
 	for p, bar := range map[float64]float64{0.01: 0.01, 0.05: 0.01} {
-		s, o := newStream(1), newOwn(Config{})
-		s.falseTrips(o, 5*warmUp, always(p))
+		s, o := scenario.NewStream(1), newOwn(Config{})
+		s.FalseTrips(o, 5*scenario.WarmUp, scenario.Always(p))
 		reopened := 0
 		for range runs {
-			o.det.reset(&o.cfg, s.now(), o.successes, true)
-			if _, tripped := s.untilTrip(o, 1000, always(p)); tripped {
+			o.det.reset(&o.cfg, s.Now(), o.successes, true)
+			if _, tripped := s.UntilTrip(o, 1000, scenario.Always(p)); tripped {
 				reopened++
 			}
 		}
@@ -354,10 +252,10 @@ func TestAHealthyRecoveryPassesTheRamp(t *testing.T) {
 	}
 	sum := 0
 	for seed := range uint64(runs) {
-		s, o := newStream(seed), newOwn(Config{})
-		s.falseTrips(o, 1000, always(0.01))
-		o.det.reset(&o.cfg, s.now(), o.successes, true)
-		n, _ := s.untilTrip(o, giveUp, always(0.2))
+		s, o := scenario.NewStream(seed), newOwn(Config{})
+		s.FalseTrips(o, 1000, scenario.Always(0.01))
+		o.det.reset(&o.cfg, s.Now(), o.successes, true)
+		n, _ := s.UntilTrip(o, scenario.GiveUp, scenario.Always(0.2))
 		sum += n
 	}
 	t.Logf("a ramp into 20 %% failures ends after %.1f calls", float64(sum)/runs)
