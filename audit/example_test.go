@@ -44,7 +44,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	if err := os.WriteFile(file, []byte(strings.Replace(string(text), "ada", "bob", 1)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(strings.Replace(string(text), `"ada"`, `"bob"`, 1)), 0o600); err != nil {
 		fmt.Println(err)
 		return
 	}

@@ -19,8 +19,10 @@ import (
 func TestCallsRepeatByStatus(t *testing.T) {
 	h := open(t, server.Database(t))
 	var calls atomic.Int64
-	var answer func(n int64, w http.ResponseWriter, r *http.Request)
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(calls.Add(1), w, r) }))
+	type answer func(n int64, w http.ResponseWriter, r *http.Request)
+	var current atomic.Pointer[answer] // the server's end of a refused call may come late
+	answers := func(f answer) { current.Store(&f) }
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*current.Load())(calls.Add(1), w, r) }))
 	defer srv.Close()
 	srv.Config.SetKeepAlivesEnabled(false) // Go's client sends a GET again on its own, on a connection that it had before
 	steps := 0
@@ -63,7 +65,7 @@ func TestCallsRepeatByStatus(t *testing.T) {
 		{"another host is not followed", `{"url":"URL"}`, status(302, "Location", "http://other.invalid/"), 1, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			answer = c.answer
+			answers(c.answer)
 			_, err := call(c.in)
 			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 				t.Errorf("Run = %v, want %q", err, c.err)
@@ -73,12 +75,12 @@ func TestCallsRepeatByStatus(t *testing.T) {
 			}
 		})
 	}
-	answer = func(_ int64, w http.ResponseWriter, r *http.Request) {
+	answers(func(_ int64, w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = fmt.Fprintf(w, `{"method":%q,"key":%q,"kind":%q,"auth":%q,"body":%s}`, r.Method, r.Header.Get("Idempotency-Key"),
 			r.Header.Get("Content-Type"), r.Header.Get("Authorization"), b)
-	}
+	})
 	r, err := call(`{"url":"URL/x","method":"PUT","headers":{"Authorization":"Bearer x"},"body":{"a":[1]}}`)
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +89,7 @@ func TestCallsRepeatByStatus(t *testing.T) {
 	if diff := cmp.Diff(want, output(t, r, "s8")); diff != "" {
 		t.Errorf("output (-want +got):\n%s", diff)
 	}
-	answer = status(503, "Retry-After", "3600")
+	answers(status(503, "Retry-After", "3600"))
 	r, err = call(`{"url":"URL"}`)
 	if s, _ := r.Step("s9"); err == nil || s.Failure.RetryAt.Before(time.Now().Add(50*time.Minute)) || !s.Failure.Again || calls.Load() != 1 {
 		t.Errorf("Run = %v, failure %+v, want another try in an hour", err, s.Failure)
