@@ -25,7 +25,10 @@ type Entry struct {
 }
 
 // Verdict returns what the code alone means.
-func (e Entry) Verdict() Verdict {
+func (e Entry) Verdict() Verdict { return e.verdict() }
+
+// verdict does not copy the whole entry.
+func (e *Entry) verdict() Verdict {
 	return Verdict{
 		SQLState: e.SQLState, Category: e.Category, Severity: e.Severity,
 		Retry: e.Retry, Effect: e.Effect, Trips: e.Trips,

@@ -94,7 +94,7 @@ func ClassifyFields(f Fields) Verdict {
 // codeVerdict is the verdict by the code alone, which must be well formed.
 func codeVerdict(code string) Verdict {
 	if i := find(code); i >= 0 {
-		return verdicts[i]
+		return table[i].verdict()
 	}
 	return classVerdict(code)
 }

@@ -38,14 +38,7 @@ func renderTable(rows []row) ([]byte, error) {
 			b.WriteByte('\n')
 		}
 	}
-	b.WriteString("\n}\n\n// verdicts holds what codes[i] means by itself at i.\n")
-	fmt.Fprintf(&b, "var verdicts = [%d]Verdict{\n", len(rows))
-	for _, r := range rows {
-		fmt.Fprintf(&b, "{%q, %s, %s, %s, %s, %s},\n", r.sqlstate,
-			words["category"][r.category], words["severity"][r.severity], words["retry"][r.retry],
-			words["ambiguous"][r.effect], words["trips"][r.trips])
-	}
-	b.WriteString("}\n\n// table holds the line of codes[i] at i.\n")
+	b.WriteString("\n}\n\n// table holds the meaning of codes[i] at i.\n")
 	fmt.Fprintf(&b, "var table = [%d]Entry{\n", len(rows))
 	for _, r := range rows {
 		fmt.Fprintf(&b, "{%q, %q, %s, %s, %s, %s, %s, %t, %q},\n", r.sqlstate, r.condition,
