@@ -54,7 +54,7 @@ func (db *DB) acquire(ctx context.Context, op *perdure.Op) (*pgxpool.Conn, *wire
 		conn.Release()
 		return nil, nil, adapter.Never("do not replace pgconn's AfterConnect in BeforeConnect after Open"), errNoWitness
 	}
-	w.op.Store(&op.Name)
+	w.Op.Store(&op.Name)
 	w.lastErr, w.txErr = nil, nil
 	w.unreplicated.Store(false)
 	return conn, w, perdure.Judgement{}, nil

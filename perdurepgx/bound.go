@@ -36,12 +36,3 @@ func (w *wire) expire(now time.Duration) {
 		_ = w.socket.SetDeadline(time.Now())
 	}
 }
-
-// expire ends what has waited for too long.
-func (s *wires) expire(now time.Duration) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for w := range s.all {
-		w.expire(now)
-	}
-}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/adapter"
 	"github.com/perdure/perdure/internal/outcome"
 	"github.com/perdure/perdure/internal/sqlname"
 )
@@ -29,7 +30,7 @@ type DB struct {
 	pool    *pgxpool.Pool
 	base    *pgxpool.Config // the user's, for connections of perdure's own
 	names   *sqlname.Names
-	wires   wires
+	wires   adapter.Watchdog[*wire]
 	start   time.Time
 	unhook  func()
 	unprobe func()
@@ -130,11 +131,13 @@ func (db *DB) wiredConfig() *pgxpool.Config {
 				return err
 			}
 		}
-		db.wires.add(wireOf(conn.PgConn()))
+		if w := wireOf(conn.PgConn()); w != nil {
+			db.wires.Add(w)
+		}
 		return nil
 	}
 	c.BeforeClose = func(conn *pgx.Conn) {
-		db.wires.remove(wireOf(conn.PgConn()))
+		db.wires.Remove(wireOf(conn.PgConn()))
 		if closing != nil {
 			closing(conn)
 		}

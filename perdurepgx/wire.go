@@ -13,6 +13,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/perdure/perdure/internal/adapter"
 )
 
 // wireKey is where a connection keeps its wire, in pgconn's custom data.
@@ -25,16 +27,15 @@ const wireKey = "perdurepgx"
 // above TLS, so that a TLS alert does not look like a COMMIT. raw counts what
 // went into the socket; it is used where the driver writes past its frontend.
 type wire struct {
-	epoch      time.Time // of the database; the zero of waiting
+	adapter.Silence // of a write that nothing has answered yet
+
+	epoch      time.Time // of the database; the zero of Since and limit
 	app        atomic.Int64
 	raw        atomic.Int64
-	waiting    atomic.Int64 // nanoseconds since epoch of a write that nothing has answered yet; zero means none
 	limit      atomic.Int64 // nanoseconds since epoch at which the watchdog ends the wait; zero means never
-	suspected  int64        // the value of waiting that the watchdog has told of; it belongs to the watchdog
-	op         atomic.Pointer[string]
-	up         atomic.Bool // the connection is made; a further dial is a CancelRequest
-	committing atomic.Bool // a COMMIT is pending or in doubt: no CancelRequest
-	tags       tags        // what the server said about transactions
+	up         atomic.Bool  // the connection is made; a further dial is a CancelRequest
+	committing atomic.Bool  // a COMMIT is pending or in doubt: no CancelRequest
+	tags       tags         // what the server said about transactions
 	// A commit is done, but somebody ended its wait for the synchronous standbys.
 	unreplicated atomic.Bool
 
@@ -109,7 +110,7 @@ func (w *wire) reset(conn net.Conn) {
 	w.socket, w.readErr, w.notice = conn, nil, nil
 	w.mu.Unlock()
 	w.lastErr, w.txErr = nil, nil
-	w.waiting.Store(0)
+	w.Since.Store(0)
 }
 
 // cut closes the socket under a connection whose COMMIT is in doubt, so that
@@ -164,7 +165,7 @@ func (x *wireWriter) Write(p []byte) (int, error) {
 	if isTerminate(p) {
 		return x.out.Write(p)
 	}
-	x.w.waiting.Store(int64(time.Since(x.w.epoch)))
+	x.w.Since.Store(int64(time.Since(x.w.epoch)))
 	n, err := x.out.Write(p)
 	x.w.app.Add(int64(n))
 	return n, err
@@ -184,7 +185,7 @@ type wireReader struct {
 
 func (x *wireReader) Read(p []byte) (int, error) {
 	n, err := x.r.Read(p)
-	x.w.waiting.Store(0)
+	x.w.Since.Store(0)
 	x.tags.scan(p[:n])
 	if err != nil {
 		x.w.sawReadError(err)

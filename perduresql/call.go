@@ -12,66 +12,58 @@ import (
 
 // exec runs a statement on the driver's connection.
 func (l *link) exec(ctx context.Context, query string, args []driver.NamedValue, prepared bool) (driver.Result, error) {
-	return do(l, ctx, cancelWait, func() (driver.Result, error) {
-		if !prepared {
-			if x, ok := l.dc.(driver.ExecerContext); ok {
-				values, err := l.check(nil, args)
-				if err != nil {
-					return nil, err
-				}
-				r, err := x.ExecContext(ctx, query, values)
-				if !errors.Is(err, driver.ErrSkip) {
-					return r, err
-				}
-			}
+	var direct func(context.Context, string, []driver.NamedValue) (driver.Result, error)
+	if x, ok := l.dc.(driver.ExecerContext); ok && !prepared {
+		direct = x.ExecContext
+	}
+	return run(ctx, l, query, args, direct, func(st driver.Stmt, values []driver.NamedValue) (driver.Result, error) {
+		if x, ok := st.(driver.StmtExecContext); ok {
+			return x.ExecContext(ctx, values)
 		}
-		st, err := l.stmts.get(ctx, l.dc, query)
-		if err != nil {
-			return nil, err
+		return nil, errOldDriver
+	})
+}
+
+// query begins a query on the driver's connection.
+func (l *link) query(ctx context.Context, query string, args []driver.NamedValue, prepared bool) (driver.Rows, error) {
+	var direct func(context.Context, string, []driver.NamedValue) (driver.Rows, error)
+	if x, ok := l.dc.(driver.QueryerContext); ok && !prepared {
+		direct = x.QueryContext
+	}
+	return run(ctx, l, query, args, direct, func(st driver.Stmt, values []driver.NamedValue) (driver.Rows, error) {
+		if x, ok := st.(driver.StmtQueryContext); ok {
+			return x.QueryContext(ctx, values)
 		}
-		values, err := l.check(st, args)
-		if err != nil {
-			return nil, err
-		}
-		x, ok := st.(driver.StmtExecContext)
-		if !ok {
-			return nil, errOldDriver
-		}
-		r, err := x.ExecContext(ctx, values)
-		return r, l.stmts.failed(l.w, query, err)
+		return nil, errOldDriver
 	})
 }
 
 var errOldDriver = errors.New("perduresql: the driver has no StmtExecContext and StmtQueryContext")
 
-// query begins a query on the driver's connection.
-func (l *link) query(ctx context.Context, query string, args []driver.NamedValue, prepared bool) (driver.Rows, error) {
-	return do(l, ctx, cancelWait, func() (driver.Rows, error) {
-		if !prepared {
-			if x, ok := l.dc.(driver.QueryerContext); ok {
-				values, err := l.check(nil, args)
-				if err != nil {
-					return nil, err
-				}
-				r, err := x.QueryContext(ctx, query, values)
-				if !errors.Is(err, driver.ErrSkip) {
-					return r, err
-				}
+// run runs query directly, if that is asked for and the driver does not skip
+// it, else as a prepared statement.
+func run[T any](ctx context.Context, l *link, query string, args []driver.NamedValue,
+	direct func(context.Context, string, []driver.NamedValue) (T, error), stmt func(driver.Stmt, []driver.NamedValue) (T, error),
+) (T, error) {
+	return do(l, ctx, cancelWait, func() (none T, err error) {
+		if direct != nil {
+			values, err := l.check(nil, args)
+			if err != nil {
+				return none, err
+			}
+			if r, err := direct(ctx, query, values); !errors.Is(err, driver.ErrSkip) {
+				return r, err
 			}
 		}
 		st, err := l.stmts.get(ctx, l.dc, query)
 		if err != nil {
-			return nil, err
+			return none, err
 		}
 		values, err := l.check(st, args)
 		if err != nil {
-			return nil, err
+			return none, err
 		}
-		x, ok := st.(driver.StmtQueryContext)
-		if !ok {
-			return nil, errOldDriver
-		}
-		r, err := x.QueryContext(ctx, values)
+		r, err := stmt(st, values)
 		return r, l.stmts.failed(l.w, query, err)
 	})
 }

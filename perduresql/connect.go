@@ -15,7 +15,7 @@ func (d *dialled) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.db.links.add(l)
+	d.db.links.Add(l)
 	return l, nil
 }
 

@@ -30,9 +30,7 @@ type link struct {
 	known  *facts
 	stmts  stmts
 
-	since     atomic.Int64 // nanoseconds since DB.start of a call that is under way; zero means none
-	suspected int64        // the value of since that the watchdog has told of; it belongs to the watchdog
-	op        atomic.Pointer[string]
+	adapter.Silence // of a call that is under way
 }
 
 // Prepare, Begin and Close make it a driver.Conn, which database/sql can keep.
@@ -45,7 +43,7 @@ var errInner = errors.New("perduresql: the pool's own connections run nothing")
 
 // Close closes the connection.
 func (l *link) Close() error {
-	l.db.links.remove(l)
+	l.db.links.Remove(l)
 	if l.gone {
 		return nil
 	}
@@ -88,7 +86,7 @@ func (l *link) ResetSession(ctx context.Context) error {
 
 // take begins a use of the link by op.
 func (l *link) take(op string) {
-	l.op.Store(&op)
+	l.Op.Store(&op)
 	if l.w != nil {
 		l.w.reset()
 	}
@@ -105,8 +103,8 @@ func do[T any](l *link, ctx context.Context, grace time.Duration, f func() (T, e
 	if l.gone {
 		return zero, errGone
 	}
-	l.since.Store(int64(time.Since(l.db.start)))
-	defer l.since.Store(0)
+	l.Since.Store(int64(time.Since(l.db.start)))
+	defer l.Since.Store(0)
 	if ctx.Done() == nil {
 		v, err := f()
 		return v, l.note(err)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/internal/adapter"
 	"github.com/perdure/perdure/internal/outcome"
 	"github.com/perdure/perdure/internal/sqlname"
 )
@@ -31,7 +32,7 @@ type DB struct {
 	connector driver.Connector
 	pool      *sql.DB // of the driver's connections
 	names     *sqlname.Names
-	links     links
+	links     adapter.Watchdog[*link]
 	start     time.Time
 	unhook    func()
 	unprobe   func()
