@@ -2,14 +2,12 @@ package perdurepgx_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/perdure/perdure"
-	"github.com/perdure/perdure/internal/pgcluster"
 	"github.com/perdure/perdure/perdurepgx"
 )
 
@@ -19,102 +17,158 @@ var (
 	loadOrders = perdure.Op{Name: "orders.load"}
 )
 
+// shopURL returns the URL of a database with a table of orders, for an example.
+func shopURL() string {
+	return server.Example("create table orders (id int generated always as identity primary key, owner text); insert into orders default values")
+}
+
 // A transaction is repeated until it is committed once: after a deadlock, a
 // lost connection, a COMMIT whose reply was lost.
 func ExampleDB_InTx() {
-	err := withDatabase(func(ctx context.Context, pool *pgxpool.Config) error {
-		m, err := perdure.New(perdure.Config{Name: "shop"})
-		if err != nil {
-			return err
-		}
-		defer m.Close(ctx)
-		db, err := perdurepgx.Open(ctx, pool, m, perdurepgx.Config{})
-		if err != nil {
-			return err
-		}
-		defer db.Close()
-		err = db.InTx(ctx, claimOrder, pgx.TxOptions{IsoLevel: pgx.Serializable}, func(ctx context.Context, tx pgx.Tx) error {
-			_, err := tx.Exec(ctx, "update orders set owner = $1 where id = $2", "ada", 1)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		var owner string
-		if err := db.QueryRow(ctx, "select owner from orders where id = 1").Scan(&owner); err != nil {
-			return err
-		}
-		fmt.Println(owner)
-		return nil
+	ctx := context.Background()
+	pool, err := pgxpool.ParseConfig(shopURL())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := perdure.New(perdure.Config{Name: "shop"}) // all the rest has documented defaults
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	db, err := perdurepgx.Open(ctx, pool, m, perdurepgx.Config{}) // pool: your own *pgxpool.Config; db fits sqlc's DBTX
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+	defer m.Close(ctx) // before db: nothing new begins
+	err = db.InTx(ctx, claimOrder, pgx.TxOptions{IsoLevel: pgx.Serializable}, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "update orders set owner = $1 where id = $2", "ada", 1)
+		return err // a deadlock, a lost connection, a lost COMMIT: handled; this runs until it is committed once
 	})
 	if err != nil {
 		fmt.Println(err)
+		return
 	}
-	// Output: ada
+	var owner string
+	err = db.QueryRow(ctx, "select owner from orders where id = 1").Scan(&owner)
+	fmt.Println(owner, err)
+	// Output: ada <nil>
 }
 
 // An effect happens once for its key; whoever comes again gets the result that
 // was stored with it.
 func ExampleOnce() {
-	err := withDatabase(func(ctx context.Context, pool *pgxpool.Config) error {
-		m, err := perdure.New(perdure.Config{Name: "shop"})
-		if err != nil {
-			return err
-		}
-		defer m.Close(ctx)
-		db, err := perdurepgx.Open(ctx, pool, m, perdurepgx.Config{})
-		if err != nil {
-			return err
-		}
-		defer db.Close()
-		if err := db.Migrate(ctx); err != nil {
-			return err
-		}
-		for range 3 {
-			n, err := perdurepgx.Once(ctx, db, loadOrders, "run-7/load/batch-3", func(ctx context.Context, tx pgx.Tx) (int64, error) {
-				fmt.Println("loading")
-				tag, err := tx.Exec(ctx, "insert into orders (owner) values ('grace'), ('barbara')")
-				return tag.RowsAffected(), err
-			})
-			if err != nil {
-				return err
-			}
-			fmt.Println(n, "rows")
-		}
-		return nil
-	})
+	ctx := context.Background()
+	pool, err := pgxpool.ParseConfig(shopURL())
 	if err != nil {
 		fmt.Println(err)
+		return
+	}
+	m, err := perdure.New(perdure.Config{Name: "shop"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	db, err := perdurepgx.Open(ctx, pool, m, perdurepgx.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+	defer m.Close(ctx) // before db: nothing new begins
+	if err := db.Migrate(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 3 {
+		n, err := perdurepgx.Once(ctx, db, loadOrders, "run-7/load/batch-3", func(ctx context.Context, tx pgx.Tx) (int64, error) {
+			fmt.Println("loading")
+			tag, err := tx.Exec(ctx, "insert into orders (owner) values ('grace'), ('barbara')")
+			return tag.RowsAffected(), err
+		})
+		fmt.Println(n, "rows", err)
 	}
 	// Output:
 	// loading
-	// 2 rows
-	// 2 rows
-	// 2 rows
+	// 2 rows <nil>
+	// 2 rows <nil>
+	// 2 rows <nil>
 }
 
-// withDatabase runs f against a private server with a table of orders.
-func withDatabase(f func(ctx context.Context, pool *pgxpool.Config) error) (err error) {
+// Migrate makes the table by which the outcome of every lost COMMIT can be
+// found, also after a crash; Auto, the default, uses it from then on.
+func ExampleDB_Migrate() {
 	ctx := context.Background()
-	c, err := pgcluster.New(ctx, pgcluster.Config{Settings: map[string]string{"fsync": "off"}})
+	pool, err := pgxpool.ParseConfig(shopURL())
 	if err != nil {
-		return err
+		fmt.Println(err)
+		return
 	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	if err := c.Start(ctx); err != nil {
-		return err
-	}
-	conn, err := pgx.Connect(ctx, c.URL("postgres"))
+	m, err := perdure.New(perdure.Config{Name: "shop"})
 	if err != nil {
-		return err
+		fmt.Println(err)
+		return
 	}
-	_, err = conn.Exec(ctx, "create table orders (id int generated always as identity primary key, owner text); insert into orders default values")
-	if err := errors.Join(err, conn.Close(ctx)); err != nil {
-		return err
-	}
-	pool, err := pgxpool.ParseConfig(c.URL("postgres"))
+	db, err := perdurepgx.Open(ctx, pool, m, perdurepgx.Config{})
 	if err != nil {
-		return err
+		fmt.Println(err)
+		return
 	}
-	return f(ctx, pool)
+	defer db.Close()
+	defer m.Close(ctx) // before db: nothing new begins
+	fmt.Println(db.Outcome())
+	fmt.Println(db.Migrate(ctx)) // as a role that may create a schema; again it does nothing
+	fmt.Println(db.Outcome())
+	// Output:
+	// token
+	// <nil>
+	// marker
+}
+
+// Keys are kept until somebody forgets them: then the work may be done again.
+func ExampleDB_Forget() {
+	ctx := context.Background()
+	pool, err := pgxpool.ParseConfig(shopURL())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := perdure.New(perdure.Config{Name: "shop"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	db, err := perdurepgx.Open(ctx, pool, m, perdurepgx.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+	defer m.Close(ctx) // before db: nothing new begins
+	if err := db.Migrate(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	load := func() {
+		_, err := perdurepgx.Once(ctx, db, loadOrders, "run-7/load/batch-3", func(ctx context.Context, tx pgx.Tx) (int64, error) {
+			fmt.Println("loading")
+			tag, err := tx.Exec(ctx, "insert into orders (owner) values ('grace')")
+			return tag.RowsAffected(), err
+		})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	load()
+	load()
+	n, err := db.Forget(ctx, "run-7/load/batch-3", "run-7/load/batch-4")
+	fmt.Println(n, "key forgotten", err)
+	load()
+	// Output:
+	// loading
+	// 1 key forgotten <nil>
+	// loading
 }

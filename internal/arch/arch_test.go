@@ -64,6 +64,6 @@ func TestReadmeNamesTheCommandsOfANewcomer(t *testing.T) {
 	none(t, load(t).Readme())
 }
 
-func TestReadmeShowsWhatRuns(t *testing.T) {
+func TestDocsShowWhatRuns(t *testing.T) {
 	none(t, load(t).Snippets())
 }

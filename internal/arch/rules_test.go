@@ -148,19 +148,43 @@ func TestReadme(t *testing.T) {
 }
 
 func TestSnippets(t *testing.T) {
-	const example = "package p\n\nfunc Example() {\n\tm := perdure.New()\n\tif m == nil {\n\t\treturn\n\t}\n\tdefer m.Close()\n}\n"
-	readme := func(code string) string { return "# p\n\n```go\n" + code + "\n```\n\n```sh\nmake demo\n```\n" }
+	const example = "package p\n\nvar (\n\tone = 1\n\ttwo = 2 // for two\n)\n\ntype T struct{ n int }\n\n" +
+		"func (t *T) Run() {\n\tfor {\n\t\tt.n++\n\t}\n}\n\n" +
+		"func Example() {\n\tm, err := perdure.New() // with defaults\n\tif err != nil {\n\t\tfmt.Println(err)\n\t\treturn\n\t}\n" +
+		"\t// At the end.\n\tdefer m.Close()\n\tfmt.Println(m)\n\t// Output: x\n}\n"
+	const whole = "m, err := perdure.New() // with defaults\ndefer m.Close()\nfmt.Println(m)"
+	doc := func(mark, code string) string {
+		return "# p\n\n" + mark + "\n```go\n" + code + "\n```\n\n```sh\nmake demo\n```\n"
+	}
+	from := func(names string) string { return "<!-- from: example_test.go#" + names + " -->" }
 	cases := []struct {
-		name, code string
-		want       []string
+		name, mark, code string
+		want             string
 	}{
-		{"the example may say more", "m := perdure.New() // with defaults\ndefer m.Close()", nil},
-		{"a line of its own", "m := perdure.Make()", []string{"README.md:3: the snippet is in no runnable example: write it there first"}},
-		{"the order counts", "defer m.Close()\nm := perdure.New()", []string{"README.md:3: the snippet is in no runnable example: write it there first"}},
+		{"a body without its if err != nil", from("Example"), whole, ""},
+		{"a body with it", from("Example"), "m, err := perdure.New() // with defaults\nif err != nil {\n\tfmt.Println(err)\n\treturn\n}\ndefer m.Close()\nfmt.Println(m)", ""},
+		{"a comment of the source", from("Example"), "m, err := perdure.New() // with defaults\n\n// At the end.\ndefer m.Close()\nfmt.Println(m)", ""},
+		{"what is left out is marked", from("Example"), "// …\ndefer m.Close()\n// …", ""},
+		{"two declarations", from("two,Example"), "var two = 2 // for two\n\n" + whole, ""},
+		{"a method", from("T.Run"), "func (t *T) Run() {\n\tfor {\n\t\tt.n++\n\t}\n}", ""},
+		{"a method and its type without what is in its braces", from("T,T.Run"), "type T struct{ n int }\nfunc (t *T) Run() { … }", ""},
+		{"no mark", "", whole, "no source is named above the block: <!-- from: file_test.go#ExampleName -->"},
+		{"a line of its own", from("Example"), "m, err := perdure.Make()", `not as in example_test.go#Example: "m, err := perdure.Make()"`},
+		{"the order counts", from("Example"), "// …\nfmt.Println(m)\ndefer m.Close()", `not as in example_test.go#Example: "defer m.Close()"`},
+		{"a comment that the source has not", from("Example"), "m, err := perdure.New() // as you like\n// …", `not as in example_test.go#Example: "m, err := perdure.New() // as you like"`},
+		{"left out without a mark", from("Example"), "m, err := perdure.New() // with defaults\ndefer m.Close()", "example_test.go#Example goes on after the block: mark what is left out"},
+		{"no such example", from("ExampleT"), whole, "example_test.go declares no ExampleT"},
+		{"no such file", "<!-- from: none_test.go#Example -->", whole, "there is no Go file none_test.go"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			check(t, parse(t, map[string]string{"README.md": readme(c.code), "example_test.go": example}).Snippets(), c.want...)
+			for _, name := range []string{"README.md", "docs/concepts/p.md"} {
+				var want []string
+				if c.want != "" {
+					want = []string{name + ":4: " + c.want}
+				}
+				check(t, parse(t, map[string]string{name: doc(c.mark, c.code), "example_test.go": example}).Snippets(), want...)
+			}
 		})
 	}
 }

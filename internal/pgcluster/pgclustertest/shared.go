@@ -2,11 +2,15 @@ package pgclustertest
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/perdure/perdure/internal/pgcluster"
 )
@@ -60,17 +64,52 @@ func (w wrapped) Run() int {
 // Cluster returns the shared server.
 func (s *Shared) Cluster(tb testing.TB) *pgcluster.Cluster {
 	tb.Helper()
+	// The server outlives the test that happens to be the first.
+	c, err := s.get(context.WithoutCancel(tb.Context()))
+	if err != nil {
+		tb.Fatal(explain(err))
+	}
+	return c
+}
+
+func (s *Shared) get(ctx context.Context) (*pgcluster.Cluster, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.started {
-		// The server outlives the test that happens to be the first.
-		s.cluster, s.err = start(context.WithoutCancel(tb.Context()), s.Config)
+		s.cluster, s.err = start(ctx, s.Config)
 		s.started = !errors.Is(s.err, context.Canceled)
 	}
-	if s.err != nil {
-		tb.Fatal(explain(s.err))
+	return s.cluster, s.err
+}
+
+// Example returns the URL of a fresh database for a runnable example, which has
+// no testing.TB, after it has run setup there. It prints what fails, so that the
+// example's output is not what it should be. The database goes with the server.
+func (s *Shared) Example(setup string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	c, err := s.get(ctx)
+	if err != nil {
+		fmt.Println(explain(err))
+		return ""
 	}
-	return s.cluster
+	name := "example_" + strings.ToLower(rand.Text())
+	for _, step := range [][2]string{{"postgres", "create database " + name}, {name, setup}} {
+		if err := exec(ctx, c.URL(step[0]), step[1]); err != nil {
+			fmt.Println(err)
+			return ""
+		}
+	}
+	return c.URL(name)
+}
+
+func exec(ctx context.Context, url, sql string) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, sql)
+	return errors.Join(err, conn.Close(ctx))
 }
 
 // Database returns the URL of a fresh database on the shared server, see Database.
