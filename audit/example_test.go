@@ -82,3 +82,53 @@ func ExampleTail() {
 	// 4 flights/2001-01-02 succeeded <nil>
 	// 5 flights/2001-01-03 succeeded <nil>
 }
+
+// A checkpoint that was kept on another machine is the evidence against whoever
+// can write to the trail: it shows that records are missing at its end.
+func ExampleVerify() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "audit")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+
+	var kept string // on the other machine
+	trail, err := audit.Open(audit.Config{Dir: dir, CheckpointEvery: 2, Checkpointed: func(note string) { kept = note }})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, run := range []string{"flights/2001-01-01", "flights/2001-01-02"} {
+		if _, err := trail.Append(ctx, audit.Record{Kind: audit.KindRun, Subject: run, Action: "succeeded"}); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	if err := trail.Close(); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	// Somebody cuts off the end, and the local checkpoint with it.
+	file := filepath.Join(dir, "audit-0000000000000001.jsonl")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	lines := strings.SplitAfter(string(text), "\n")
+	err = errors.Join(
+		os.WriteFile(file, []byte(strings.Join(lines[:2], "")), 0o600),
+		os.Remove(filepath.Join(dir, "audit.checkpoint")),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	_, err = audit.Verify(ctx, audit.VerifyConfig{Dir: dir, Checkpoints: []string{kept}})
+	fmt.Println(err)
+	// Output: audit-0000000000000001.jsonl:3: the trail was truncated: records 3 to 5 are missing: the checkpoint given covers them
+}

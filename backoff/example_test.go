@@ -28,3 +28,27 @@ func ExampleConfig_Delay() {
 	fmt.Println(d >= 1500*time.Millisecond && d <= 3*time.Second)
 	// Output: true
 }
+
+// Delays of your own, held below Max and jittered as any other.
+func ExampleConfig_custom() {
+	c := backoff.Config{Func: func(attempt int) time.Duration { return time.Duration(attempt*attempt) * time.Second }, Jitter: backoff.NoJitter}
+	for attempt := range 6 {
+		fmt.Println(c.Delay(attempt, rand.Uint64()))
+	}
+	// Output:
+	// 0s
+	// 1s
+	// 4s
+	// 9s
+	// 16s
+	// 20s
+}
+
+// Configurations are laid over each other: a zero field is the other's.
+func ExampleConfig_Or() {
+	program := backoff.Config{Initial: 100 * time.Millisecond, Max: 5 * time.Second}
+	operation := backoff.Config{Initial: time.Second}
+	c := operation.Or(program)
+	fmt.Println(c.Initial, c.Max)
+	// Output: 1s 5s
+}

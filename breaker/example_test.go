@@ -60,3 +60,24 @@ func ExampleConfig_Validate() {
 	// failure_rate: 50 is not above 0 and up to 1
 	// open_for: -1s is less than 1ms
 }
+
+// Rules that people know stay available: here five failures without a success
+// between them. The adaptive rule, the default, needs no figure.
+func ExampleConfig() {
+	b, err := breaker.New(breaker.Config{Rule: breaker.Consecutive, ConsecutiveFailures: 5}, breaker.Options{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	failures := 0
+	for {
+		permit, ok := b.Admit()
+		if !ok {
+			break
+		}
+		permit.Failure(time.Millisecond)
+		failures++
+	}
+	fmt.Println(failures, b.State())
+	// Output: 5 open
+}

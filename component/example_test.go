@@ -12,8 +12,16 @@ import (
 // Store is a component that others need.
 type Store struct{ table string }
 
-func (s *Store) Start(context.Context) error { fmt.Println("store opens", s.table); return nil }
-func (s *Store) Stop(context.Context) error  { fmt.Println("store closes"); return nil }
+// Start, Stop and Check are each optional.
+func (s *Store) Start(context.Context) error {
+	fmt.Println("store opens", s.table)
+	return nil
+}
+
+func (s *Store) Stop(context.Context) error {
+	fmt.Println("store closes")
+	return nil
+}
 
 type StoreConfig struct {
 	Table string `json:"table" jsonschema:"where features go"`
@@ -41,7 +49,7 @@ func (f *Features) Build(_ context.Context, in BuildInput) (BuildOutput, error) 
 }
 
 func newFeatures(_ context.Context, deps component.Deps, _ struct{}) (*Features, error) {
-	store, err := component.Get[*Store](deps, "store")
+	store, err := component.Get[*Store](deps, "store") // typed; made and started before this is called
 	return &Features{store}, err
 }
 

@@ -11,9 +11,8 @@ import (
 	"github.com/perdure/perdure/perdurepgx"
 )
 
-// Declared once, beside the SQL that they name.
 var (
-	claimOrder = perdure.Op{Name: "orders.claim"}
+	claimOrder = perdure.Op{Name: "orders.claim"} // declared once, beside the SQL that it names
 	loadOrders = perdure.Op{Name: "orders.load"}
 )
 

@@ -3,7 +3,6 @@ package perduresql_test
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -11,7 +10,6 @@ import (
 	"github.com/lib/pq"
 
 	"github.com/perdure/perdure"
-	"github.com/perdure/perdure/internal/pgcluster"
 	"github.com/perdure/perdure/perduresql"
 )
 
@@ -21,110 +19,121 @@ var (
 	loadOrders = perdure.Op{Name: "orders.load"}
 )
 
+// shopURL returns the URL of a database with a table of orders, for an example.
+func shopURL() string {
+	return server.Example("create table orders (id int generated always as identity primary key, owner text); insert into orders default values")
+}
+
 // Over pgx: a transaction is repeated until it is committed once, and the DB is a
 // *sql.DB for all else.
 func ExampleDB_InTx() {
-	err := withDatabase(func(ctx context.Context, url string) error {
-		m, err := perdure.New(perdure.Config{Name: "shop"})
-		if err != nil {
-			return err
-		}
-		defer m.Close(ctx)
-		cc, err := pgx.ParseConfig(url)
-		if err != nil {
-			return err
-		}
-		cc.DialFunc = new(perduresql.Dialer).DialContext // the witness of what was sent
-		db, err := perduresql.Open(stdlib.GetConnector(*cc), m, perduresql.Config{})
-		if err != nil {
-			return err
-		}
-		defer db.Close()
-		err = db.InTx(ctx, claimOrder, nil, func(ctx context.Context, tx *sql.Tx) error {
-			_, err := tx.ExecContext(ctx, "update orders set owner = $1 where id = $2", "ada", 1)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		var owner string
-		if err := db.QueryRowContext(ctx, "select owner from orders where id = 1").Scan(&owner); err != nil {
-			return err
-		}
-		fmt.Println(owner)
-		return nil
+	ctx := context.Background()
+	cc, err := pgx.ParseConfig(shopURL())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	m, err := perdure.New(perdure.Config{Name: "shop"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	cc.DialFunc = new(perduresql.Dialer).DialContext // the witness of what was sent
+	db, err := perduresql.Open(stdlib.GetConnector(*cc), m, perduresql.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+	defer m.Close(ctx) // before db: nothing new begins
+	err = db.InTx(ctx, claimOrder, nil, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "update orders set owner = $1 where id = $2", "ada", 1)
+		return err
 	})
 	if err != nil {
 		fmt.Println(err)
+		return
 	}
-	// Output: ada
+	var owner string
+	err = db.QueryRowContext(ctx, "select owner from orders where id = 1").Scan(&owner)
+	fmt.Println(owner, err)
+	// Output: ada <nil>
 }
 
 // Over lib/pq: an effect happens once for its key; whoever comes again gets the
 // result that was stored with it.
 func ExampleOnce() {
-	err := withDatabase(func(ctx context.Context, url string) error {
-		m, err := perdure.New(perdure.Config{Name: "shop"})
-		if err != nil {
-			return err
-		}
-		defer m.Close(ctx)
-		c, err := pq.NewConnector(url)
-		if err != nil {
-			return err
-		}
-		c.Dialer(new(perduresql.Dialer))
-		db, err := perduresql.Open(c, m, perduresql.Config{})
-		if err != nil {
-			return err
-		}
-		defer db.Close()
-		if err := db.Migrate(ctx); err != nil {
-			return err
-		}
-		for range 2 {
-			n, err := perduresql.Once(ctx, db, loadOrders, "run-7/load/batch-3", func(ctx context.Context, tx *sql.Tx) (int64, error) {
-				fmt.Println("loading")
-				r, err := tx.ExecContext(ctx, "insert into orders (owner) values ('grace'), ('barbara')")
-				if err != nil {
-					return 0, err
-				}
-				return r.RowsAffected()
-			})
-			if err != nil {
-				return err
-			}
-			fmt.Println(n, "rows")
-		}
-		return nil
-	})
+	ctx := context.Background()
+	c, err := pq.NewConnector(shopURL())
 	if err != nil {
 		fmt.Println(err)
+		return
+	}
+	m, err := perdure.New(perdure.Config{Name: "shop"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	c.Dialer(new(perduresql.Dialer)) // the witness of what was sent
+	db, err := perduresql.Open(c, m, perduresql.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+	defer m.Close(ctx) // before db: nothing new begins
+	if err := db.Migrate(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 2 {
+		n, err := perduresql.Once(ctx, db, loadOrders, "run-7/load/batch-3", func(ctx context.Context, tx *sql.Tx) (int64, error) {
+			fmt.Println("loading")
+			r, err := tx.ExecContext(ctx, "insert into orders (owner) values ('grace'), ('barbara')")
+			if err != nil {
+				return 0, err
+			}
+			return r.RowsAffected()
+		})
+		fmt.Println(n, "rows", err)
 	}
 	// Output:
 	// loading
-	// 2 rows
-	// 2 rows
+	// 2 rows <nil>
+	// 2 rows <nil>
 }
 
-// withDatabase runs f against a private server with a table of orders.
-func withDatabase(f func(ctx context.Context, url string) error) (err error) {
+// A transaction that somebody else opens, as ORMs do, is not repeated; but the
+// outcome of its COMMIT is found out before Commit returns.
+func ExampleDB_beginTx() {
 	ctx := context.Background()
-	c, err := pgcluster.New(ctx, pgcluster.Config{Settings: map[string]string{"fsync": "off"}})
+	cc, err := pgx.ParseConfig(shopURL())
 	if err != nil {
-		return err
+		fmt.Println(err)
+		return
 	}
-	defer func() { err = errors.Join(err, c.Close()) }()
-	if err := c.Start(ctx); err != nil {
-		return err
-	}
-	conn, err := pgx.Connect(ctx, c.URL("postgres"))
+	m, err := perdure.New(perdure.Config{Name: "shop"})
 	if err != nil {
-		return err
+		fmt.Println(err)
+		return
 	}
-	_, err = conn.Exec(ctx, "create table orders (id int generated always as identity primary key, owner text); insert into orders default values")
-	if err := errors.Join(err, conn.Close(ctx)); err != nil {
-		return err
+	cc.DialFunc = new(perduresql.Dialer).DialContext // the witness of what was sent
+	db, err := perduresql.Open(stdlib.GetConnector(*cc), m, perduresql.Config{})
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	return f(ctx, c.URL("postgres"))
+	defer db.Close()
+	defer m.Close(ctx) // before db: nothing new begins
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelSerializable})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := tx.ExecContext(ctx, "update orders set owner = $1 where id = $2", "ada", 1); err != nil {
+		fmt.Println(err, tx.Rollback())
+		return
+	}
+	fmt.Println(tx.Commit()) // nil: it is committed, though its reply be lost
+	// Output: <nil>
 }

@@ -69,3 +69,21 @@ func ExampleKey() {
 	}
 	// Output: run-7/insert/batch-3/rows
 }
+
+// A file is checked as a whole before anything runs: every fault, with its place.
+func ExampleParse() {
+	_, err := pipeline.Parse("orders.yaml", []byte(`
+name: orders
+steps:
+  - name: load
+    uses: sql.copy
+    tiemout: 10m
+  - name: sum
+    uses: sql.exec
+    needs: [laod]
+`), nil)
+	fmt.Println(err)
+	// Output:
+	// orders.yaml:6:5: steps[0](load).tiemout: unknown key; did you mean "timeout"?
+	// orders.yaml:9:13: steps[1](sum).needs[0]: no step is named "laod"; did you mean "load"?
+}

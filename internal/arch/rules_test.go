@@ -165,6 +165,8 @@ func TestSnippets(t *testing.T) {
 		{"a body with it", from("Example"), "m, err := perdure.New() // with defaults\nif err != nil {\n\tfmt.Println(err)\n\treturn\n}\ndefer m.Close()\nfmt.Println(m)", ""},
 		{"a comment of the source", from("Example"), "m, err := perdure.New() // with defaults\n\n// At the end.\ndefer m.Close()\nfmt.Println(m)", ""},
 		{"what is left out is marked", from("Example"), "// …\ndefer m.Close()\n// …", ""},
+		{"a part", strings.Replace(from("Example"), " -->", " (part) -->", 1), "defer m.Close()", ""},
+		{"a part that is not there", strings.Replace(from("Example"), " -->", " (part) -->", 1), "defer m.End()", `not as in example_test.go#Example: "defer m.End()"`},
 		{"two declarations", from("two,Example"), "var two = 2 // for two\n\n" + whole, ""},
 		{"a method", from("T.Run"), "func (t *T) Run() {\n\tfor {\n\t\tt.n++\n\t}\n}", ""},
 		{"a method and its type without what is in its braces", from("T,T.Run"), "type T struct{ n int }\nfunc (t *T) Run() { … }", ""},

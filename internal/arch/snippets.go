@@ -19,7 +19,8 @@ import (
 // differ: space; comments that have a line to themselves in the source; an
 // "if err != nil" of the source, which may be left out; and what the block
 // marks as left out, by a line "// …" for any number of lines, or by "{ … }" at
-// a line's end for what is within the braces.
+// a line's end for what is within the braces. With " (part)" at the mark's end
+// the block may begin and end anywhere in its source.
 func (t *Tree) Snippets() []Finding {
 	var out []Finding
 	for _, f := range t.files {
@@ -52,6 +53,7 @@ func (t *Tree) snippet(above, block []string) string {
 	}
 	from, marked := strings.CutPrefix(mark, "<!-- from: ")
 	from, closed := strings.CutSuffix(from, " -->")
+	from, part := strings.CutSuffix(from, " (part)")
 	name, decls, named := strings.Cut(from, "#")
 	if !marked || !closed || !named {
 		return "no source is named above the block: <!-- from: file_test.go#ExampleName -->"
@@ -68,15 +70,22 @@ func (t *Tree) snippet(above, block []string) string {
 		}
 		code = append(code, lines...)
 	}
-	far := 0
-	if !same(codeLines(block), codeLines(code), &far) {
-		if block := codeLines(block); far < len(block) {
-			return fmt.Sprintf("not as in %s: %q", from, block[far])
-		}
+	shown, far := codeLines(block), 0
+	if part {
+		shown = slices.Concat([]string{leftOut}, shown, []string{leftOut})
+	}
+	switch {
+	case same(shown, codeLines(code), &far):
+		return ""
+	case far < len(shown):
+		return fmt.Sprintf("not as in %s: %q", from, shown[far])
+	default:
 		return fmt.Sprintf("%s goes on after the block: mark what is left out", from)
 	}
-	return ""
 }
+
+// leftOut is the line of a block that stands for any number of its source's.
+const leftOut = "// …"
 
 // declared returns the lines of a declaration of f.
 func (t *Tree) declared(f *file, name string) ([]string, bool) {
@@ -92,7 +101,7 @@ func (t *Tree) declared(f *file, name string) ([]string, bool) {
 			if strings.HasPrefix(name, "Example") {
 				return bodyLines(text(d.Body.Lbrace+1, d.Body.Rbrace)), true
 			}
-			return strings.Split(text(d.Pos(), d.End()), "\n"), true
+			return append(docLines(d.Doc), strings.Split(text(d.Pos(), d.End()), "\n")...), true
 		case *ast.GenDecl:
 			for _, s := range d.Specs {
 				if slices.Contains(specNames(s), name) {
@@ -101,12 +110,23 @@ func (t *Tree) declared(f *file, name string) ([]string, bool) {
 					if next := t.line(s) + strings.Count(text(s.Pos(), end), "\n") + 1; next <= t.fset.File(end).LineCount() {
 						end = line(next) - 1 // with the comment behind it
 					}
-					return strings.Split(d.Tok.String()+" "+text(s.Pos(), end), "\n"), true
+					return append(docLines(d.Doc), strings.Split(d.Tok.String()+" "+text(s.Pos(), end), "\n")...), true
 				}
 			}
 		}
 	}
 	return nil, false
+}
+
+// docLines returns the lines of a doc comment.
+func docLines(doc *ast.CommentGroup) []string {
+	var out []string
+	if doc != nil {
+		for _, c := range doc.List {
+			out = append(out, c.Text)
+		}
+	}
+	return out
 }
 
 // bodyLines returns the lines of an example without what the test tool reads.
@@ -168,7 +188,7 @@ func sameFrom(block, code []string, all int, far *int) bool {
 	if len(block) == 0 && len(code) == 0 {
 		return true
 	}
-	if len(block) > 0 && block[0] == "// …" {
+	if len(block) > 0 && block[0] == leftOut {
 		return sameFrom(block[1:], code, all, far) || len(code) > 0 && sameFrom(block, code[1:], all, far)
 	}
 	if len(code) == 0 {
