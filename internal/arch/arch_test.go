@@ -67,3 +67,7 @@ func TestReadmeNamesTheCommandsOfANewcomer(t *testing.T) {
 func TestDocsShowWhatRuns(t *testing.T) {
 	none(t, load(t).Snippets())
 }
+
+func TestEveryFeatureHasItsTest(t *testing.T) {
+	none(t, load(t).Features())
+}
