@@ -29,7 +29,7 @@ steps:
 // A pipeline in YAML that is run twice under one name writes once.
 func Example() {
 	ctx := context.Background()
-	pool, err := pgxpool.ParseConfig(server.Example("create table orders (id int generated always as identity, owner text)"))
+	pool, err := pgxpool.ParseConfig(server.Example(ctx, "create table orders (id int generated always as identity, owner text)"))
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -59,7 +59,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer loader.Stop(ctx)
+	defer func() { _ = loader.Stop(ctx) }()
 	definition, err := pipeline.Parse("restock.yaml", []byte(restock), builtin.Methods())
 	if err != nil {
 		fmt.Println(err)
@@ -119,7 +119,7 @@ steps:
 		fmt.Println(err)
 		return
 	}
-	defer loader.Stop(ctx)
+	defer func() { _ = loader.Stop(ctx) }()
 	report, err := pipeline.Run(ctx, definition, pipeline.Options{Run: "run-1", Env: pipeline.Env{Invoker: loader}})
 	if err != nil {
 		fmt.Println(err)

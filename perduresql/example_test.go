@@ -21,7 +21,7 @@ var (
 
 // shopURL returns the URL of a database with a table of orders, for an example.
 func shopURL() string {
-	return server.Example("create table orders (id int generated always as identity primary key, owner text); insert into orders default values")
+	return server.Example(context.Background(), "create table orders (id int generated always as identity primary key, owner text); insert into orders default values")
 }
 
 // Over pgx: a transaction is repeated until it is committed once, and the DB is a

@@ -44,13 +44,6 @@ func (c *canvas) anchored(x, y float64, class, anchor, s string) {
 	fmt.Fprintf(&c.b, `<text class="%s" x="%s" y="%s" text-anchor="%s">%s</text>`+"\n", class, num(x), num(y), anchor, html.EscapeString(s))
 }
 
-// lines writes lines below each other, centred on x, the first at y.
-func (c *canvas) lines(x, y float64, class string, lines ...string) {
-	for i, s := range lines {
-		c.anchored(x, y+18*float64(i), class, "middle", s)
-	}
-}
-
 func (c *canvas) line(class string, x1, y1, x2, y2 float64) {
 	fmt.Fprintf(&c.b, `<path class="%s" d="M%s %sL%s %s"/>`+"\n", class, num(x1), num(y1), num(x2), num(y2))
 }
@@ -100,7 +93,7 @@ func (c *canvas) dot(class string, x, y, r float64) {
 	fmt.Fprintf(&c.b, `<circle class="d %s" cx="%s" cy="%s" r="%s"/>`+"\n", class, num(x), num(y), num(r))
 }
 
-// curve draws a line through points, given as x, y, x, y, …
+// curve draws a line through points, given as pairs of x and y.
 func (c *canvas) curve(class string, points ...float64) {
 	fmt.Fprintf(&c.b, `<path class="%s" d="`, class)
 	for i := 0; i+1 < len(points); i += 2 {

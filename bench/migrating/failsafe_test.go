@@ -2,7 +2,7 @@ package migrating_test
 
 import (
 	"context"
-	"log/slog"
+	"log"
 	"time"
 
 	"github.com/failsafe-go/failsafe-go"
@@ -35,12 +35,13 @@ func newFailsafeShop(pool *pgxpool.Pool) *failsafeShop {
 		WithFailureRateThreshold(.5, 20, 10*time.Second).
 		WithDelay(5 * time.Second).
 		WithSuccessThreshold(3).
-		OnStateChanged(func(e circuitbreaker.StateChangedEvent) { slog.Warn("breaker", "from", e.OldState, "to", e.NewState) }).
+		OnStateChanged(func(e circuitbreaker.StateChangedEvent) { log.Printf("breaker: %s, then %s", e.OldState, e.NewState) }).
 		Build()
 	limit := timeout.New[any](2 * time.Second)
 	return &failsafeShop{pool, failsafe.With[any](retry, breaker, limit)}
 }
 
+//nolint:contextcheck // an Execution has its context
 func (s *failsafeShop) add(ctx context.Context, owner string) error {
 	return s.executor.WithContext(ctx).RunWithExecution(func(e failsafe.Execution[any]) error {
 		return pgx.BeginFunc(e.Context(), s.pool, func(tx pgx.Tx) error {

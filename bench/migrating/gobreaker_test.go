@@ -3,7 +3,7 @@ package migrating_test
 import (
 	"context"
 	"errors"
-	"log/slog"
+	"log"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -31,7 +31,7 @@ func newComposedShop(pool *pgxpool.Pool) *composedShop {
 		IsSuccessful: func(err error) bool { return !transient(err) },
 		IsExcluded:   func(err error) bool { return errors.Is(err, context.Canceled) },
 		OnStateChange: func(name string, from, to gobreaker.State) {
-			slog.Warn("breaker", "name", name, "from", from, "to", to)
+			log.Printf("breaker %s: %s, then %s", name, from, to)
 		},
 	})}
 }

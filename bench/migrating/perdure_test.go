@@ -2,7 +2,7 @@ package migrating_test
 
 import (
 	"context"
-	"log/slog"
+	"log"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -32,7 +32,7 @@ func newPerdureShop(ctx context.Context, pool *pgxpool.Config) (*perdureShop, er
 		},
 		Hooks: perdure.Hooks{
 			BreakerChange: func(e perdure.BreakerEvent) {
-				slog.Warn("breaker", "operation", e.Operation, "from", e.Change.From, "to", e.Change.To)
+				log.Printf("breaker of %s: %s, then %s", e.Operation, e.Change.From, e.Change.To)
 			},
 		},
 	})

@@ -36,7 +36,7 @@ var (
 // The queries get a guarded database instead of a *sql.DB, and are guarded.
 func Example() {
 	ctx := context.Background()
-	cc, err := pgx.ParseConfig(server.Example(schema))
+	cc, err := pgx.ParseConfig(server.Example(ctx, schema))
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -83,20 +83,20 @@ func (s *Shared) get(ctx context.Context) (*pgcluster.Cluster, error) {
 }
 
 // Example returns the URL of a fresh database for a runnable example, which has
-// no testing.TB, after it has run setup there. It prints what fails, so that the
-// example's output is not what it should be. The database goes with the server.
-func (s *Shared) Example(setup string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+// no testing.TB, after it has run setup there. What fails is written to stderr,
+// and the URL is empty then. The database goes with the server.
+func (s *Shared) Example(ctx context.Context, setup string) string {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	c, err := s.get(ctx)
 	if err != nil {
-		fmt.Println(explain(err))
+		fmt.Fprintln(os.Stderr, explain(err))
 		return ""
 	}
 	name := "example_" + strings.ToLower(rand.Text())
 	for _, step := range [][2]string{{"postgres", "create database " + name}, {name, setup}} {
 		if err := exec(ctx, c.URL(step[0]), step[1]); err != nil {
-			fmt.Println(err)
+			fmt.Fprintln(os.Stderr, err)
 			return ""
 		}
 	}
