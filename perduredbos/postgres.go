@@ -1,0 +1,8 @@
+package perduredbos
+
+import (
+	"context"
+	"errors"
+)
+
+func openPostgres(context.Context, string, string) (state, error) { return nil, errors.New("later") }
