@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,7 +84,7 @@ func Open(ctx context.Context, cfg Config) (*Engine, error) {
 		}
 		e.state = pg
 	}
-	if _, err := e.reader(ctx); err != nil {
+	if _, err := e.reader(ctx); err != nil && !outdated(err) { // the first run brings it up to date
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
@@ -137,22 +138,72 @@ func (e *Engine) reader(ctx context.Context) (dbos.Client, error) {
 	return e.client, nil
 }
 
+// connect returns a client of the state, or nil if there is no state yet.
 func (e *Engine) connect(ctx context.Context) (dbos.Client, error) {
 	there, err := e.state.there(ctx)
 	if err != nil || !there {
 		return nil, err
 	}
-	cfg, err := e.state.database(ctx)
+	db, err := e.state.database(ctx, false)
 	if err != nil {
 		return nil, err
 	}
 	c, err := dbos.NewClient(context.WithoutCancel(ctx), dbos.ClientConfig{
-		AppName: appName, DatabaseURL: cfg.url, SQLiteSystemDB: cfg.sqlite, DatabaseSchema: cfg.schema,
-		Logger: e.quiet(), SystemDBStartupTimeout: startupTime,
+		AppName: appName, DatabaseURL: db.url, SQLiteSystemDB: db.sqlite, DatabaseSchema: db.schema,
+		Logger: slog.New(demoted{Handler: e.log.Handler()}), SystemDBStartupTimeout: startupTime,
 	})
 	if err != nil {
-		cfg.close()
+		db.close()
 		return nil, e.state.fault(err)
 	}
 	return c, nil
+}
+
+// prepare makes the state, or brings it up to date, before the first run in this process.
+func (e *Engine) prepare(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.client != nil {
+		return nil
+	}
+	if err := e.state.create(ctx); err != nil {
+		return err
+	}
+	c, err := e.connect(ctx)
+	if c == nil || err != nil {
+		if c != nil || err != nil && !outdated(err) {
+			return err
+		}
+		if err := e.migrate(ctx); err != nil {
+			return err
+		}
+		if c, err = e.connect(ctx); err != nil {
+			return err
+		}
+	}
+	e.client = c
+	return nil
+}
+
+// migrate makes the tables of DBOS, or changes them to what this version of it needs.
+func (e *Engine) migrate(ctx context.Context) error {
+	db, err := e.state.database(ctx, true)
+	if err != nil {
+		return err
+	}
+	d, err := dbos.NewContext(context.WithoutCancel(ctx), dbos.Config{
+		AppName: appName, DatabaseURL: db.url, SQLiteSystemDB: db.sqlite, DatabaseSchema: db.schema,
+		Logger: slog.New(demoted{Handler: e.log.Handler()}), ApplicationVersion: appVersion, ExecutorID: newExecutor(), SystemDBStartupTimeout: startupTime,
+	})
+	if err != nil {
+		db.close()
+		return e.state.fault(err)
+	}
+	return e.state.fault(dbos.Shutdown(d, shutdownTime))
+}
+
+// outdated reports whether the tables are those of an older version, or not all there yet.
+func outdated(err error) bool {
+	// DBOS has no code of its own for it, and keeps the text alone.
+	return err != nil && strings.Contains(err.Error(), "is at schema version")
 }

@@ -56,12 +56,16 @@ func (d *directory) create(context.Context) error {
 // database opens the file. What is committed is on the disk: WAL with
 // synchronous=FULL, where DBOS itself would use NORMAL, which may forget the last records when
 // the machine loses its power.
-func (d *directory) database(ctx context.Context) (database, error) {
+func (d *directory) database(ctx context.Context, migrate bool) (database, error) {
 	abs, err := filepath.Abs(d.file())
 	if err != nil {
 		return database{}, d.fault(err)
 	}
-	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "foreign_keys(ON)", "journal_mode(WAL)", "synchronous(FULL)"}}
+	sync := "synchronous(FULL)"
+	if migrate {
+		sync = "synchronous(NORMAL)" // a hundred transactions, on the disk when the file is closed
+	}
+	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "foreign_keys(ON)", "journal_mode(WAL)", sync}}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", OmitHost: true, Path: abs, RawQuery: q.Encode()}).String())
 	if err != nil {
 		return database{}, d.fault(err)
@@ -194,7 +198,7 @@ func (d *directory) try(err error) string {
 		return "give this user the right to write in " + d.path + ", or name another directory"
 	case code == sqliteCorrupt || code == sqliteNotADB || has("file is not a database", "malformed"):
 		return "move " + d.file() + " away, with the files -wal and -shm beside it, and keep them: the runs in it cannot be resumed, but their effects have keys, and a run of the same name does none of them again"
-	case has("skipMigrations", "migrat"):
+	case outdated(err):
 		return "let one run or resume of this version of perdure bring " + d.file() + " up to date; a file of a newer version needs that version"
 	case errors.Is(err, syscall.ENOTDIR):
 		return "name a directory, not a file"

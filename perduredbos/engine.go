@@ -54,7 +54,7 @@ func (e *Engine) run(ctx context.Context, run string, p *pipeline.Plan, o pipeli
 		}
 		return pipeline.Report{}, err
 	}
-	if err := e.state.create(ctx); err != nil {
+	if err := e.prepare(ctx); err != nil {
 		return pipeline.Report{}, err
 	}
 	release, ok, err := e.state.claim(ctx, run)

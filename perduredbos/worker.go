@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/dbos-inc/dbos-transact-golang/dbos"
@@ -29,6 +30,7 @@ type worker struct {
 	cancel context.CancelCauseFunc
 	began  chan struct{}
 	ended  chan result
+	ending atomic.Bool
 }
 
 type result struct {
@@ -88,14 +90,14 @@ func (e *Engine) work(ctx context.Context, w *worker, release func()) (pipeline.
 
 // open makes the executor.
 func (w *worker) open(ctx context.Context) error {
-	db, err := w.e.state.database(ctx)
+	db, err := w.e.state.database(ctx, false)
 	if err != nil {
 		return err
 	}
 	// The calls of DBOS outlive a canceled run: what ended before is stored.
 	d, err := dbos.NewContext(context.WithoutCancel(ctx), dbos.Config{
 		AppName: appName, DatabaseURL: db.url, SQLiteSystemDB: db.sqlite, DatabaseSchema: db.schema,
-		Logger: w.e.quiet(), ApplicationVersion: appVersion, ExecutorID: w.executor, SystemDBStartupTimeout: startupTime,
+		Logger: slog.New(demoted{w.e.log.Handler(), &w.ending}), ApplicationVersion: appVersion, ExecutorID: w.executor, SystemDBStartupTimeout: startupTime,
 	})
 	if err != nil {
 		db.close()
@@ -121,6 +123,7 @@ func (*environmentError) Error() string {
 func (*environmentError) Hint() string { return "unset DBOS__VMID DBOS__APPVERSION" }
 
 func (w *worker) close() {
+	w.ending.Store(true)
 	if err := dbos.Shutdown(w.d, shutdownTime); err != nil {
 		w.e.log.Warn("state not closed in time", slog.Any("error", err))
 	}
