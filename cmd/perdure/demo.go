@@ -41,7 +41,9 @@ func (a *app) demoCommand() *cobra.Command {
 		Short: "Run the flights pipeline in peace, under chaos, and as most programs do it, and compare",
 		Long: "demo loads 20,000 flights, builds features in SQL, trains a model and stores a prediction for each\n" +
 			"flight: first in peace, then while the server is killed and connections are cut around COMMIT, then\n" +
-			"under the same chaos with " + howNaive + ".\n\n" +
+			"under the same chaos with " + howNaive + ".\n" +
+			"The first two are examples/flights/pipeline.yaml on the engine dbos, with its state in a directory that is\n" +
+			"removed afterwards.\n\n" +
 			"It exits with 0 only if the tables and the model of the second run are the same bits as those of the\n" +
 			"first. It starts a private PostgreSQL unless --database-url names one; a server that is not its own\n" +
 			"is never killed, and meets only the faults of connections and locks.",
@@ -122,7 +124,7 @@ func (a *app) demo(ctx context.Context, f serverFlags, want demoJobs) (err error
 		}
 		j := job{
 			label: label, manager: managers[name], shown: panel, file: want.metrics, place: p, server: srv, data: data,
-			naive: naive, level: level, seed: want.seed, stop: stop, show: d.show,
+			naive: naive, engine: engineDBOS, input: want.file, level: level, seed: want.seed, stop: stop, show: d.show,
 		}
 		report, err := j.do(ctx)
 		r.Seconds += report.Seconds

@@ -22,6 +22,8 @@ type job struct {
 	server *server
 	data   *flights.Data
 	naive  bool
+	engine string // engineInline or engineDBOS; the naive run is always inline
+	input  string // the file that data is of; empty: embedded
 	level  chaos.Level
 	seed   uint64
 	stop   <-chan struct{}
@@ -124,8 +126,10 @@ func (j job) work(ctx context.Context, addr string, faults func() chaos.Counts, 
 	}
 	var (
 		runner flights.Runner
+		db     *perdurepgx.DB
 		finish func(*runReport) error
 	)
+	r.Engine = engineInline
 	if j.naive {
 		n, err := newNaive(ctx, cfg)
 		if err != nil {
@@ -144,17 +148,29 @@ func (j job) work(ctx context.Context, addr string, faults func() chaos.Counts, 
 			return errors.Join(err, g.close(ctx))
 		}
 		r.Outcome = g.db.Outcome().String()
-		runner, finish = flights.Guarded{DB: g.db}, func(r *runReport) error {
+		db = g.db
+		runner, finish = flights.Guarded{DB: db}, func(r *runReport) error {
 			err := g.close(context.WithoutCancel(ctx))
 			m.copyTo(r)
 			return err
 		}
 	}
 	c := flights.Config{Data: j.data, Runner: runner}
-	p := j.show(j.label, c.Tasks(), func() string { return brief(faults()) })
-	report, err := pipeline.Run(ctx, flights.Pipeline(c), pipeline.Options{
-		Run: j.place.run, Params: c.Params(), Observe: p.observe, Stop: j.stop,
-	})
+	note := func() string { return brief(faults()) }
+	var (
+		p      progress
+		report pipeline.Report
+	)
+	if j.engine == engineDBOS && db != nil {
+		r.Engine = engineDBOS
+		p = j.show(j.label, c.TasksOfYAML(), note)
+		report, err = j.durable(ctx, db, p.observe)
+	} else {
+		p = j.show(j.label, c.Tasks(), note)
+		report, err = pipeline.Run(ctx, flights.Pipeline(c), pipeline.Options{
+			Run: j.place.run, Params: c.Params(), Observe: p.observe, Stop: j.stop,
+		})
+	}
 	p.end(err == nil)
 	if !j.naive {
 		j.file.took(report)

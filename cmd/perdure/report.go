@@ -15,6 +15,7 @@ type runReport struct {
 	Error   string          `json:"error,omitempty"`
 	Verdict string          `json:"verdict"`
 	How     string          `json:"how"`
+	Engine  string          `json:"engine"`            // dbos or inline
 	Outcome string          `json:"outcome,omitempty"` // how commits in doubt are resolved: marker or token
 	Server  string          `json:"server"`
 	Seed    uint64          `json:"seed"`

@@ -120,6 +120,7 @@ func runRows(runs []*runReport) [][]string {
 	fault("cut before COMMIT", func(c chaos.Counts) int { return c.CutBeforeCommit })
 	fault("deadlocks, serialization failures", func(c chaos.Counts) int { return c.Deadlocks + c.SerializationFailures })
 	gap("work")
+	add("  engine", func(r *runReport) string { return r.Engine })
 	number("  calls", func(r *runReport) int64 { return r.Calls })
 	number("  retries", func(r *runReport) int64 { return r.Retries })
 	if slices.ContainsFunc(runs, func(r *runReport) bool { return r.GaveUp > 0 }) {

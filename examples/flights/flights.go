@@ -144,6 +144,14 @@ func (c Config) Tasks() int {
 		n(len(c.Data.Flights), c.PredictBatch) + 4
 }
 
+// TasksOfYAML is Tasks for pipeline.yaml, which has seven steps without batches. A
+// step that has none to do counts as one.
+func (c Config) TasksOfYAML() int {
+	c = c.withDefaults()
+	n := func(rows, size int) int { return max(1, (rows+size-1)/size) }
+	return n(len(c.Data.Flights), c.Batch) + n(len(c.Data.Rejects), c.Batch) + n(len(c.Data.Flights), c.PredictBatch) + 7
+}
+
 // LocksAgainstTheOrder returns two statements that take locks which the step
 // load takes, in the opposite order: what an ill-behaved neighbour would do. They
 // lock the busiest airport so far of either half of the alphabet, which most
