@@ -40,7 +40,7 @@ func (o order) config(d *pipeline.Definition) perduredbos.Config {
 	return perduredbos.Config{Dir: o.Dir, DatabaseURL: o.StateURL, Env: env(d), Poll: 200 * time.Millisecond}
 }
 
-// slice is every twentieth line of the data.
+// slice is every tenth line of the data.
 func slice() (*flights.Data, error) {
 	d, err := flights.Embedded()
 	if err != nil {
@@ -49,7 +49,7 @@ func slice() (*flights.Data, error) {
 	small := *d
 	small.Flights, small.Rejects = nil, nil
 	for i, f := range d.Flights {
-		if i%20 == 0 {
+		if i%10 == 0 {
 			small.Flights = append(small.Flights, f)
 		}
 	}
@@ -57,7 +57,7 @@ func slice() (*flights.Data, error) {
 }
 
 func small(d *flights.Data, r flights.Runner) flights.Config {
-	return flights.Config{Data: d, Runner: r, Batch: 50, PredictBatch: 50, Parallel: 4}
+	return flights.Config{Data: d, Runner: r, Batch: 200, PredictBatch: 100, Parallel: 4}
 }
 
 // childMain runs the order, and says on stdout what it begins and ends.
