@@ -151,7 +151,7 @@ func TestAnOldSchemaIsBroughtUpToDate(t *testing.T) {
 	if _, err := e.Run(t.Context(), freeze(t, d, "old", nil), pipeline.DurableOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	// The last migration only adds what is dropped here.
+	// The last migration makes an index, if it is not there.
 	db := sqlite(t, dir)
 	if _, err := db.Exec("update dbos_migrations set version = 124"); err != nil {
 		t.Fatal(err)
@@ -159,6 +159,12 @@ func TestAnOldSchemaIsBroughtUpToDate(t *testing.T) {
 	other := engine(t, dir, d)
 	if _, err := other.List(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "schema version") {
 		t.Errorf("List of an old schema = %v", err)
+	}
+	if _, err := other.Run(t.Context(), freeze(t, d, "new", nil), pipeline.DurableOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if runs, err := other.List(t.Context(), 0); err != nil || len(runs) != 2 {
+		t.Errorf("List = %v, %v", runs, err)
 	}
 }
 

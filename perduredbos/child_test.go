@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -153,7 +154,7 @@ func begin(t *testing.T, o order) *child {
 	}
 	c := &child{cmd: exec.Command(self), lines: make(chan string, 10_000), ended: make(chan error, 1)}
 	c.cmd.Env = append(os.Environ(), childEnv+"="+string(raw))
-	c.cmd.Stderr = &c.talk
+	c.cmd.Stderr = io.MultiWriter(&c.talk, t.Output())
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -104,6 +104,10 @@ func freeze1(t *testing.T, c *child, y *tally, dir string, ended int) bool {
 		if err := c.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 			return false
 		}
+		var how syscall.WaitStatus // all its threads have stopped when this returns
+		if _, err := syscall.Wait4(c.cmd.Process.Pid, &how, syscall.WUNTRACED, nil); err != nil || !how.Stopped() {
+			return false
+		}
 		if !locked(t.Context(), t, dir) {
 			return true
 		}
