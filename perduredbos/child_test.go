@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -40,7 +41,7 @@ func (o order) config(d *pipeline.Definition) perduredbos.Config {
 	return perduredbos.Config{Dir: o.Dir, DatabaseURL: o.StateURL, Env: env(d), Poll: 200 * time.Millisecond}
 }
 
-// slice is every twentieth line of the data.
+// slice is every tenth line of the data.
 func slice() (*flights.Data, error) {
 	d, err := flights.Embedded()
 	if err != nil {
@@ -49,7 +50,7 @@ func slice() (*flights.Data, error) {
 	small := *d
 	small.Flights, small.Rejects = nil, nil
 	for i, f := range d.Flights {
-		if i%20 == 0 {
+		if i%10 == 0 {
 			small.Flights = append(small.Flights, f)
 		}
 	}
@@ -57,7 +58,7 @@ func slice() (*flights.Data, error) {
 }
 
 func small(d *flights.Data, r flights.Runner) flights.Config {
-	return flights.Config{Data: d, Runner: r, Batch: 50, PredictBatch: 50, Parallel: 4}
+	return flights.Config{Data: d, Runner: r, Batch: 200, PredictBatch: 100, Parallel: 4}
 }
 
 // childMain runs the order, and says on stdout what it begins and ends.
@@ -153,7 +154,7 @@ func begin(t *testing.T, o order) *child {
 	}
 	c := &child{cmd: exec.Command(self), lines: make(chan string, 10_000), ended: make(chan error, 1)}
 	c.cmd.Env = append(os.Environ(), childEnv+"="+string(raw))
-	c.cmd.Stderr = &c.talk
+	c.cmd.Stderr = io.MultiWriter(&c.talk, t.Output())
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

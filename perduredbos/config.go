@@ -144,13 +144,13 @@ func (e *Engine) connect(ctx context.Context) (dbos.Client, error) {
 	if err != nil || !there {
 		return nil, err
 	}
-	db, err := e.state.database(ctx, false)
+	db, err := e.state.database(ctx, toRead)
 	if err != nil {
 		return nil, err
 	}
 	c, err := dbos.NewClient(context.WithoutCancel(ctx), dbos.ClientConfig{
 		AppName: appName, DatabaseURL: db.url, SQLiteSystemDB: db.sqlite, DatabaseSchema: db.schema,
-		Logger: slog.New(demoted{Handler: e.log.Handler()}), SystemDBStartupTimeout: startupTime,
+		Logger: silent(e.log), SystemDBStartupTimeout: startupTime,
 	})
 	if err != nil {
 		db.close()
@@ -170,10 +170,10 @@ func (e *Engine) prepare(ctx context.Context) error {
 		return err
 	}
 	c, err := e.connect(ctx)
-	if c == nil || err != nil {
-		if c != nil || err != nil && !outdated(err) {
-			return err
-		}
+	if err != nil && !outdated(err) {
+		return err
+	}
+	if c == nil {
 		if err := e.migrate(ctx); err != nil {
 			return err
 		}
@@ -187,13 +187,13 @@ func (e *Engine) prepare(ctx context.Context) error {
 
 // migrate makes the tables of DBOS, or changes them to what this version of it needs.
 func (e *Engine) migrate(ctx context.Context) error {
-	db, err := e.state.database(ctx, true)
+	db, err := e.state.database(ctx, toMigrate)
 	if err != nil {
 		return err
 	}
 	d, err := dbos.NewContext(context.WithoutCancel(ctx), dbos.Config{
 		AppName: appName, DatabaseURL: db.url, SQLiteSystemDB: db.sqlite, DatabaseSchema: db.schema,
-		Logger: slog.New(demoted{Handler: e.log.Handler()}), ApplicationVersion: appVersion, ExecutorID: newExecutor(), SystemDBStartupTimeout: startupTime,
+		Logger: silent(e.log), ApplicationVersion: appVersion, ExecutorID: newExecutor(), SystemDBStartupTimeout: startupTime,
 	})
 	if err != nil {
 		db.close()

@@ -56,13 +56,13 @@ func (d *directory) create(context.Context) error {
 // database opens the file. What is committed is on the disk: WAL with
 // synchronous=FULL, where DBOS itself would use NORMAL, which may forget the last records when
 // the machine loses its power.
-func (d *directory) database(ctx context.Context, migrate bool) (database, error) {
+func (d *directory) database(ctx context.Context, u use) (database, error) {
 	abs, err := filepath.Abs(d.file())
 	if err != nil {
 		return database{}, d.fault(err)
 	}
 	sync := "synchronous(FULL)"
-	if migrate {
+	if u == toMigrate {
 		sync = "synchronous(NORMAL)" // a hundred transactions, on the disk when the file is closed
 	}
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "foreign_keys(ON)", "journal_mode(WAL)", sync}}
@@ -71,11 +71,23 @@ func (d *directory) database(ctx context.Context, migrate bool) (database, error
 		return database{}, d.fault(err)
 	}
 	db.SetMaxOpenConns(4)
-	var tables int
-	if err := db.QueryRowContext(ctx, "select count(*) from sqlite_master").Scan(&tables); err != nil {
+	if err := usable(ctx, db, u); err != nil {
 		return database{}, errors.Join(d.fault(err), db.Close())
 	}
 	return database{sqlite: db}, nil
+}
+
+// usable returns why the database cannot be used so, before DBOS tries again and again.
+func usable(ctx context.Context, db *sql.DB, u use) error {
+	if u == toRead {
+		var tables int
+		return db.QueryRowContext(ctx, "select count(*) from sqlite_master").Scan(&tables)
+	}
+	tx, err := db.BeginTx(ctx, nil) // immediate: nobody else writes, and this process may
+	if err != nil {
+		return err
+	}
+	return tx.Rollback()
 }
 
 func (d *directory) ownerFile(executor string) string {
@@ -164,8 +176,9 @@ func (d *directory) fault(err error) error {
 	return &StateError{Where: d.file(), Try: d.try(err), Err: err}
 }
 
-// The primary result codes of SQLite that a person can do something about.
+// The primary result codes of SQLite about which a person can do something.
 const (
+	sqliteBusy     = 5
 	sqliteReadOnly = 8
 	sqliteIOErr    = 10
 	sqliteCorrupt  = 11
@@ -192,6 +205,8 @@ func (d *directory) try(err error) string {
 		return false
 	}
 	switch {
+	case code == sqliteBusy:
+		return "another process has been writing to it for 10 s: if that one is frozen, kill it, and the run can be resumed"
 	case code == sqliteFull || errors.Is(err, syscall.ENOSPC) || has("database or disk is full", "no space left"):
 		return "make room on the disk of " + d.path + ", then resume the run: what was remembered is still there"
 	case code == sqliteReadOnly || errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission) || has("readonly database"):

@@ -52,7 +52,7 @@ func (p *postgres) there(ctx context.Context) (bool, error) {
 
 func (p *postgres) create(context.Context) error { return nil } // DBOS makes it with the tables
 
-func (p *postgres) database(context.Context, bool) (database, error) {
+func (p *postgres) database(context.Context, use) (database, error) {
 	return database{url: p.url, schema: p.schema}, nil
 }
 

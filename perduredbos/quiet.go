@@ -11,7 +11,14 @@ import (
 type demoted struct {
 	slog.Handler
 
-	ending *atomic.Bool // nil: never
+	ending *atomic.Bool
+}
+
+// silent is the logger for what is over before its errors are returned.
+func silent(l *slog.Logger) *slog.Logger {
+	var always atomic.Bool
+	always.Store(true)
+	return slog.New(demoted{l.Handler(), &always})
 }
 
 func (d demoted) Enabled(ctx context.Context, l slog.Level) bool {
@@ -32,7 +39,7 @@ func (d demoted) WithGroup(name string) slog.Handler {
 }
 
 func (d demoted) lower(l slog.Level) slog.Level {
-	if l < slog.LevelWarn || d.ending != nil && d.ending.Load() {
+	if l < slog.LevelWarn || d.ending.Load() {
 		return slog.LevelDebug
 	}
 	return l

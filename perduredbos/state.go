@@ -30,9 +30,8 @@ type state interface {
 	there(ctx context.Context) (bool, error)
 	// create makes the place, if it is not there.
 	create(ctx context.Context) error
-	// database opens the database for one user of it. With migrate it is for making
-	// the tables alone, of which nothing is lost if it has to be done again.
-	database(ctx context.Context, migrate bool) (database, error)
+	// database opens the database for one user of it.
+	database(ctx context.Context, u use) (database, error)
 	// own makes it known that the executor lives, until release or the end of the process.
 	own(ctx context.Context, executor string) (owner, error)
 	// alive reports whether the executor does.
@@ -44,6 +43,15 @@ type state interface {
 	fault(err error) error
 	close() error
 }
+
+// use is what a database is opened for.
+type use int
+
+const (
+	toRead use = iota
+	toMigrate
+	toWork
+)
 
 // owner is a sign of life.
 type owner interface {

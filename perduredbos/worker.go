@@ -90,7 +90,8 @@ func (e *Engine) work(ctx context.Context, w *worker, release func()) (pipeline.
 
 // open makes the executor.
 func (w *worker) open(ctx context.Context) error {
-	db, err := w.e.state.database(ctx, false)
+	w.ending.Store(true) // what fails before it is launched is returned
+	db, err := w.e.state.database(ctx, toWork)
 	if err != nil {
 		return err
 	}
@@ -209,6 +210,7 @@ func (w *worker) flow(d dbos.Context, in input) (pipeline.Report, error) {
 		return pipeline.Report{}, context.Cause(d)
 	}
 	close(w.began)
+	w.ending.Store(false)
 	e := &checkpointed{d: d, ctx: w.ctx, cancel: w.cancel, stop: w.o.Stop, inbox: newInbox()}
 	if err := e.begin(); err != nil {
 		e.broken = err
