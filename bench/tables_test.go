@@ -97,7 +97,7 @@ func TestTables(t *testing.T) {
 	fail(err)
 	section("Memory", "", memory)
 
-	live, err := bench.Live(t.Context(), postgres.Database(t), e.callers, e.rounds, e.turn)
+	live, err := bench.Live(t.Context(), postgres.Database(t), postgres.Cluster(t).PID(), e.callers, e.rounds, e.turn)
 	fail(err)
 	section("PostgreSQL", fmt.Sprintf("PostgreSQL %s on the same machine, TCP on loopback, pools of 8 connections; medians of %d rounds of %s.",
 		postgres.Cluster(t).Version(), e.rounds, e.turn), live...)
