@@ -207,8 +207,7 @@ func (a *attempt) markFailed() (perdure.Judgement, error) {
 		err = fmt.Errorf("result of %s: %w", a.once.key, err)
 	}
 	if a.once == nil && a.marks() {
-		// What the function can do, the plain INSERT need not be able to.
-		a.w.ready, a.w.plain = 0, true
+		// What the plain INSERT cannot do, the function may.
 		j.Verdict.Retry = pgerr.RetryTransaction
 	}
 	if isMissing(err) {

@@ -181,7 +181,7 @@ func (a *attempt) late(known *facts) bool {
 	case !a.readOnly() && a.method == Token && !a.w.prepared(xidPrepared):
 		return false
 	}
-	return time.Since(a.w.epoch)-time.Duration(a.w.answered.Load()) < lateWithin
+	return time.Since(a.w.epoch)-time.Duration(a.w.answered.Load()) < a.db.lateWithin
 }
 
 // mayWait reports whether a statement with these arguments is sent in such a

@@ -67,8 +67,9 @@ func (db *DB) prepare(ctx context.Context, pc *pgconn.PgConn, w *wire, f *facts)
 
 // marks reports whether the transaction of a may write its marker by itself: a
 // plain INSERT costs a third of what the function does, which knows more cases.
+// A repeat leaves it to the function: the INSERT may be what failed.
 func (a *attempt) marks() bool {
-	return a.w.prepared(markPrepared) && a.w.known != nil && a.w.known.direct && a.w.known.insert &&
+	return a.n == 1 && a.w.prepared(markPrepared) && a.w.known != nil && a.w.known.direct && a.w.known.insert &&
 		a.pc.ParameterStatus("default_transaction_read_only") == "off" &&
 		a.w.tags.sets.Load() == a.tags.sets
 }

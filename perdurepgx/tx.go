@@ -46,8 +46,8 @@ func (db *DB) inTx(ctx context.Context, op perdure.Op, opts pgx.TxOptions, metho
 	if op.ReadOnly {
 		opts.AccessMode = pgx.ReadOnly
 	}
-	return db.m.Guarded(ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
-		a := attempt{db: db, op: &op, method: method, opts: opts}
+	return db.m.Guarded(ctx, op, func(ctx context.Context, n int) (perdure.Judgement, error) {
+		a := attempt{db: db, op: &op, method: method, opts: opts, n: n}
 		return a.run(ctx, fn)
 	})
 }
@@ -59,6 +59,7 @@ type attempt struct {
 	opts   pgx.TxOptions
 	method Outcome // Auto until the connection has learned what its server can do
 	once   *once   // nil for a plain transaction
+	n      int     // counted from 1; 0 for a Once
 
 	conn  *pgxpool.Conn
 	pc    *pgconn.PgConn
