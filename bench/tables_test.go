@@ -118,7 +118,7 @@ func TestTables(t *testing.T) {
 		"Counted is the time in which it is down.", e.healthy, e.down), storms...)
 	liveStorm, weathered, err := bench.LiveStorm(t.Context(), postgres.Database(t), e.storm)
 	fail(err)
-	section("Storm on a live server", "", liveStorm)
+	section("Storm on a live server", "![The part of the calls that succeed before, while and after a server loses most of its capacity, by policy](images/storm-live.svg)", liveStorm)
 
 	if *full {
 		fmt.Fprintf(&out, "%s, %d cores, %s; measured in %s.\n", runtime.Version(), runtime.NumCPU(), runtime.GOARCH, time.Since(began).Round(time.Second))

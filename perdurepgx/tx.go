@@ -27,6 +27,9 @@ const rollbackWait = 2 * time.Second
 // committed is success, aborted is a repeat, and what cannot be proven is an
 // *[perdure.Error] with ReasonOutcomeUnknown.
 //
+// BEGIN may wait for the first statement that fn sends, and go out with it: what
+// the server calls the start of the transaction is then the start of that.
+//
 // fn must keep to its ctx and its tx, and have no other effects that a repeat
 // would double. An error that it returns rolls back; a permanent one comes back
 // untouched. A panic rolls back and goes on up. Work with another connection of
