@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: setup demo test check race arch vet lint tidy generate bench bench-go bench-compare torture cover help
+.PHONY: setup demo test check race arch vet lint tidy generate bench bench-go bench-compare torture soak fuzz cover help
 
 # The tools have a module of their own, so that the library's go.mod stays its
 # users' business. -modfile and a workspace exclude each other (docs/adr/0001).
@@ -42,7 +42,7 @@ tidy: ## fail when a go.mod or go.sum is not tidy
 generate: ## write generated files anew
 	@$(EACH) go generate ./...
 
-bench: setup ## perdure beside its peers in one run, 4 minutes; writes docs/benchmarks.md and pictures
+bench: setup ## perdure beside its peers in one run, 7 minutes; writes docs/benchmarks.md and pictures
 	@cd bench && ../$(PG) go test -run '^TestTables$$' -count=1 -timeout 20m -full -docs ../docs .
 
 bench-go: ## Go's own benchmarks of the hot path, with allocations
@@ -54,6 +54,12 @@ bench-compare: ## the hot path of OLD (default: main) against this tree, in turn
 
 torture: setup ## the long torture of commits on a real server
 	@$(PG) go test ./internal/torture -run TestTorture -torture=full -v -timeout 60m
+
+soak: setup ## half an hour of work under mild chaos; SOAK=1h for another time
+	@$(PG) go test ./internal/torture -run '^TestSoak$$' -soak="$(or $(SOAK),30m)" -v -count=1 -timeout 0
+
+fuzz: ## every fuzz target in turn, FUZZTIME each (default: 1m)
+	@$(PG) scripts/fuzz.sh "$(or $(FUZZTIME),1m)"
 
 cover: setup ## statement coverage of the packages that decide
 	@$(PG) go test -timeout 30m -cover $(COVER)

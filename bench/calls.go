@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/perdure/perdure/bench/figure"
 	"github.com/perdure/perdure/bench/guard"
@@ -28,7 +30,7 @@ type callCase struct {
 	title    string
 	parallel bool
 	settings guard.Settings
-	takes    func(c guard.Candidate) bool
+	guards   []guard.Candidate // perdure is the second
 	work     guard.Work
 	right    func(err error) error // what is wrong with the call's end
 }
@@ -37,7 +39,8 @@ func callCases() []callCase {
 	conflict := error(ConflictError{})
 	succeed := func(context.Context) error { return nil }
 	fail := func(context.Context) error { return conflict }
-	everyone := func(guard.Candidate) bool { return true }
+	refuse, repeat := slices.DeleteFunc(guard.Candidates(), func(c guard.Candidate) bool { return !c.HasBreaker }),
+		slices.DeleteFunc(guard.Candidates(), func(c guard.Candidate) bool { return !c.Retries })
 	same := func(err error) error { return err }
 	failed := func(err error) error {
 		if err == nil {
@@ -45,12 +48,15 @@ func callCases() []callCase {
 		}
 		return nil
 	}
+	cores := runtime.GOMAXPROCS(0)
 	return []callCase{
-		{title: "Success at once, one goroutine", takes: everyone, work: succeed, right: same},
-		{title: fmt.Sprintf("Success at once, %d goroutines on one guard", runtime.GOMAXPROCS(0)), parallel: true, takes: everyone, work: succeed, right: same},
+		{title: "Retry and breaker, success at once, one goroutine", guards: guard.Candidates(), work: succeed, right: same},
+		{title: fmt.Sprintf("Retry and breaker, success at once, %d goroutines on one guard", cores), parallel: true, guards: guard.Candidates(), work: succeed, right: same},
+		{title: "Retry alone, success at once", guards: guard.Retriers(), work: succeed, right: same},
+		{title: "Breaker alone, success at once", guards: guard.Breakers(), work: succeed, right: same},
+		{title: "Retry, breaker and a time limit for each attempt, success at once", guards: guard.Limited(), work: succeed, right: same},
 		{
-			title: "Refused by an open breaker", settings: guard.Settings{Open: true},
-			takes: func(c guard.Candidate) bool { return c.HasBreaker }, work: succeed,
+			title: "Refused by an open breaker", settings: guard.Settings{Open: true}, guards: refuse, work: succeed,
 			right: func(err error) error {
 				if err == nil {
 					return errNotRefused
@@ -58,10 +64,14 @@ func callCases() []callCase {
 				return nil
 			},
 		},
-		{
-			title: "Three failures without delay", settings: guard.Settings{Tolerant: true},
-			takes: func(c guard.Candidate) bool { return c.Retries }, work: fail, right: failed,
-		},
+		{title: "Refused by an open breaker, breaker alone", settings: guard.Settings{Open: true}, guards: guard.Breakers()[1:], work: succeed, right: func(err error) error {
+			if err == nil {
+				return errNotRefused
+			}
+			return nil
+		}},
+		{title: "Three failures without delay", settings: guard.Settings{Tolerant: true}, guards: repeat, work: fail, right: failed},
+		{title: "Three failures without delay, retry alone", guards: guard.Retriers()[1:], work: fail, right: failed},
 	}
 }
 
@@ -83,17 +93,14 @@ func (cs callCase) measure(ctx context.Context, p measure.Plan) (t *figure.Table
 		p.Workers = runtime.GOMAXPROCS(0)
 	}
 	var contenders []measure.Contender
-	reference := 0
-	for _, c := range guard.Candidates() {
-		if !cs.takes(c) {
-			continue
-		}
+	reference := -1
+	for _, c := range cs.guards {
 		g, closed, err := c.New(ctx, cs.settings)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", c.Name, err)
 		}
 		defer func() { err = errors.Join(err, closed()) }()
-		if c.Name == "perdure" {
+		if reference < 0 && strings.HasPrefix(c.Name, "perdure") {
 			reference = len(contenders)
 		}
 		contenders = append(contenders, measure.Contender{Name: c.Name, Run: func(n int) error {

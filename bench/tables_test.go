@@ -19,6 +19,7 @@ import (
 	"github.com/perdure/perdure/bench"
 	"github.com/perdure/perdure/bench/figure"
 	"github.com/perdure/perdure/bench/measure"
+	"github.com/perdure/perdure/bench/server"
 	"github.com/perdure/perdure/internal/pgcluster/pgclustertest"
 )
 
@@ -45,6 +46,7 @@ type extent struct {
 	healthyCalls  int
 	stormCallers  []int
 	healthy, down time.Duration
+	storm         server.Storm
 }
 
 func chosen() extent {
@@ -54,6 +56,7 @@ func chosen() extent {
 			callers: []int{1, 8, 64}, rounds: 8, turn: 250 * time.Millisecond,
 			streams: 20, healthyCalls: 1_000_000,
 			stormCallers: []int{1, 2, 5, 10, 20, 50, 100, 200}, healthy: 10 * time.Second, down: 30 * time.Second,
+			storm: server.Storm{Slot: time.Second, Healthy: 4, Trouble: 10, After: 14, Timeout: time.Second, Load: .7, Capacity: .3, Cost: 100_000},
 		}
 	}
 	return extent{
@@ -61,6 +64,7 @@ func chosen() extent {
 		callers: []int{2}, rounds: 1, turn: 10 * time.Millisecond,
 		streams: 1, healthyCalls: 1000,
 		stormCallers: []int{1, 5}, healthy: 2 * time.Second, down: 5 * time.Second,
+		storm: server.Storm{Slot: 20 * time.Millisecond, Healthy: 2, Trouble: 2, After: 3, Timeout: 10 * time.Second, Load: .7, Capacity: .3, Cost: 1000},
 	}
 }
 
@@ -97,7 +101,7 @@ func TestTables(t *testing.T) {
 	fail(err)
 	section("Memory", "", memory)
 
-	live, err := bench.Live(t.Context(), postgres.Database(t), e.callers, e.rounds, e.turn)
+	live, err := bench.Live(t.Context(), postgres.Database(t), postgres.Cluster(t).PID(), e.callers, e.rounds, e.turn)
 	fail(err)
 	section("PostgreSQL", fmt.Sprintf("PostgreSQL %s on the same machine, TCP on loopback, pools of 8 connections; medians of %d rounds of %s.",
 		postgres.Cluster(t).Version(), e.rounds, e.turn), live...)
@@ -112,6 +116,9 @@ func TestTables(t *testing.T) {
 	fail(err)
 	section("Storm", fmt.Sprintf("Callers call, pause for 45 ms and call again; the server is healthy for %s and then fails every attempt for %s. "+
 		"Counted is the time in which it is down.", e.healthy, e.down), storms...)
+	liveStorm, weathered, err := bench.LiveStorm(t.Context(), postgres.Database(t), e.storm)
+	fail(err)
+	section("Storm on a live server", "![The part of the calls that succeed before, while and after a server loses most of its capacity, by policy](images/storm-live.svg)", liveStorm)
 
 	if *full {
 		fmt.Fprintf(&out, "%s, %d cores, %s; measured in %s.\n", runtime.Version(), runtime.NumCPU(), runtime.GOARCH, time.Since(began).Round(time.Second))
@@ -128,6 +135,7 @@ func TestTables(t *testing.T) {
 	fail(os.MkdirAll(filepath.Join(dir, "images"), 0o750))
 	draw(t, filepath.Join(dir, "images", "detection.svg"), detected)
 	draw(t, filepath.Join(dir, "images", "storm.svg"), stormed)
+	draw(t, filepath.Join(dir, "images", "storm-live.svg"), weathered)
 	replaceTables(t, filepath.Join(dir, "benchmarks.md"), out.String())
 }
 
@@ -149,8 +157,9 @@ func checkTables(t *testing.T, page string) {
 			t.Errorf("not a number: %s", line)
 		}
 	}
-	if tables != 13 {
-		t.Errorf("%d tables, want 13", tables)
+	const want = 19
+	if tables != want {
+		t.Errorf("%d tables, want %d", tables, want)
 	}
 }
 

@@ -56,6 +56,7 @@ func (db *DB) acquire(ctx context.Context, op *perdure.Op) (*pgxpool.Conn, *wire
 	}
 	w.Op.Store(&op.Name)
 	w.lastErr, w.txErr = nil, nil
+	w.late.forget()
 	w.unreplicated.Store(false)
 	return conn, w, perdure.Judgement{}, nil
 }

@@ -42,8 +42,10 @@ func (a *attempt) beginSQL(known *facts) (string, error) {
 			return begin, nil
 		}
 		return begin + "; select pg_backend_pid(), extract(epoch from now())", nil
+	case known.direct && !known.recovery && a.w.prepared(xidPrepared):
+		return begin + "; execute " + xidStatement, nil
 	case known.direct && !known.recovery:
-		return begin + "; select pg_current_xact_id()", nil
+		return begin + "; " + outcome.XIDSQL, nil
 	default:
 		// Behind a pooler the server may be another each time.
 		return begin + "; select pg_current_xact_id(), " + outcome.IncarnationSQL(major(a.pc)), nil
@@ -80,7 +82,7 @@ func (a *attempt) begun(known *facts, rows [][]string) error {
 // commitSQL is the COMMIT of the attempt, with the marker before it. If the
 // marker fails, the server skips the COMMIT. A forced marker is written even if
 // the transaction has no xid.
-func (a *attempt) commitSQL(forced bool) string {
+func (a *attempt) commitSQL() string {
 	commit := a.opts.CommitQuery
 	if commit == "" {
 		commit = "commit"
@@ -88,8 +90,10 @@ func (a *attempt) commitSQL(forced bool) string {
 	switch {
 	case a.once != nil || a.method != Marker || a.readOnly():
 		return commit
-	case forced:
+	case a.h != nil && a.h.notifies:
 		return "select perdure.mark('" + a.doubt.ID.String() + "', true); " + commit
+	case a.marks():
+		return "execute " + markStatement + "('" + a.doubt.ID.String() + "'); " + commit
 	default:
 		return "select perdure.mark('" + a.doubt.ID.String() + "'); " + commit
 	}
@@ -98,8 +102,8 @@ func (a *attempt) commitSQL(forced bool) string {
 // commit sends COMMIT, once, and judges what came of it.
 func (a *attempt) commit(ctx context.Context) (perdure.Judgement, error) {
 	tx := a.h.Tx
-	if a.h.notifies {
-		tx = open(ctx, a.conn.Conn(), a.commitSQL(true))
+	if sql := a.commitSQL(); sql != a.sql {
+		tx = open(ctx, a.conn.Conn(), sql) // by what the function did, the marker is written in another way
 	}
 	if a.once != nil {
 		sql, err := a.once.commitSQL(a.pc, a.doubt.ID)
@@ -201,6 +205,10 @@ func (a *attempt) markFailed() (perdure.Judgement, error) {
 	j := adapter.Safe(v)
 	if a.once != nil {
 		err = fmt.Errorf("result of %s: %w", a.once.key, err)
+	}
+	if a.once == nil && a.marks() {
+		// What the plain INSERT cannot do, the function may.
+		j.Verdict.Retry = pgerr.RetryTransaction
 	}
 	if isMissing(err) {
 		a.db.relearn()

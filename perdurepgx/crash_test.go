@@ -194,7 +194,7 @@ func TestSynchronousReplicationKeepsItsPromise(t *testing.T) {
 		if i == 1 {
 			cut = faultproxytest.Add(t, proxy, faultproxy.Rule{
 				Name: "cut", Count: 1, When: faultproxy.After, Action: faultproxy.FIN,
-				Match: faultproxy.Match{Message: faultproxy.Query, Text: faultproxy.Contains("perdure.mark(")},
+				Match: faultproxy.Match{Message: faultproxy.Query, Text: isCommit},
 			})
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)

@@ -22,6 +22,9 @@ var (
 type handle struct {
 	watchedTx
 
+	late *attempt        // whose BEGIN may wait for the first statement; nil if it was sent before the function
+	ctx  context.Context //nolint:containedctx // of that BEGIN, where a method has none
+
 	done     bool // ended by perdure: the connection may be another's by now
 	rolled   bool // the function rolled back by itself
 	notifies bool // a statement may NOTIFY: the commit needs a marker even without an xid
@@ -63,6 +66,21 @@ func (h *handle) saw(sql string) error {
 	return nil
 }
 
+// enter looks at a statement that is about to be sent; "" is none. A BEGIN that
+// waits is sent before it, unless it may wait until it goes out with it.
+func (h *handle) enter(ctx context.Context, mayWait bool, sql string) error {
+	if h.done {
+		return pgx.ErrTxClosed
+	}
+	if err := h.saw(sql); err != nil {
+		return err
+	}
+	if h.late == nil || mayWait {
+		return nil
+	}
+	return h.late.beginEarly(ctx)
+}
+
 func (h *handle) Commit(context.Context) error { return errCommitInside }
 
 func (h *handle) Rollback(ctx context.Context) error {
@@ -70,12 +88,17 @@ func (h *handle) Rollback(ctx context.Context) error {
 		return pgx.ErrTxClosed
 	}
 	h.rolled = true
+	if h.late != nil && h.late.w.late.is(lateWaiting) {
+		h.late.w.late.forget() // there is nothing to roll back
+		h.done = true
+		return nil
+	}
 	return h.Tx.Rollback(ctx)
 }
 
 func (w *watchedTx) Begin(ctx context.Context) (pgx.Tx, error) {
-	if w.h.done {
-		return nil, pgx.ErrTxClosed
+	if err := w.h.enter(ctx, false, ""); err != nil {
+		return nil, err
 	}
 	tx, err := w.Tx.Begin(ctx)
 	if err != nil {
@@ -84,9 +107,32 @@ func (w *watchedTx) Begin(ctx context.Context) (pgx.Tx, error) {
 	return &watchedTx{Tx: tx, h: w.h}, nil
 }
 
+// Conn is a way past what is watched, and so the transaction is begun first.
+func (w *watchedTx) Conn() *pgx.Conn {
+	w.begun()
+	return w.Tx.Conn()
+}
+
+func (w *watchedTx) LargeObjects() pgx.LargeObjects {
+	w.begun()
+	return w.Tx.LargeObjects()
+}
+
+// begun sends a BEGIN that waits. If that fails, the connection is closed, since
+// nobody can be told, and nothing may run outside the transaction.
+func (w *watchedTx) begun() {
+	h := w.h
+	if h.done || h.late == nil {
+		return
+	}
+	if err := h.late.beginEarly(h.ctx); err != nil {
+		h.late.w.cut()
+	}
+}
+
 func (w *watchedTx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
-	if w.h.done {
-		return 0, pgx.ErrTxClosed
+	if err := w.h.enter(ctx, false, ""); err != nil {
+		return 0, err
 	}
 	return w.Tx.CopyFrom(ctx, table, columns, src)
 }
@@ -100,44 +146,35 @@ func (w *watchedTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResult
 			return pgx.FailedBatchResults(b, err)
 		}
 	}
+	if err := w.h.enter(ctx, false, ""); err != nil {
+		return pgx.FailedBatchResults(b, err)
+	}
 	return w.Tx.SendBatch(ctx, b)
 }
 
 func (w *watchedTx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
-	if w.h.done {
-		return nil, pgx.ErrTxClosed
-	}
-	if err := w.h.saw(sql); err != nil {
+	if err := w.h.enter(ctx, false, sql); err != nil {
 		return nil, err
 	}
 	return w.Tx.Prepare(ctx, name, sql)
 }
 
 func (w *watchedTx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	if w.h.done {
-		return pgconn.CommandTag{}, pgx.ErrTxClosed
-	}
-	if err := w.h.saw(sql); err != nil {
+	if err := w.h.enter(ctx, mayWait(args), sql); err != nil {
 		return pgconn.CommandTag{}, err
 	}
 	return w.Tx.Exec(ctx, sql, args...)
 }
 
 func (w *watchedTx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if w.h.done {
-		return failedRows{err: pgx.ErrTxClosed}, pgx.ErrTxClosed
-	}
-	if err := w.h.saw(sql); err != nil {
+	if err := w.h.enter(ctx, mayWait(args), sql); err != nil {
 		return failedRows{err: err}, err
 	}
 	return w.Tx.Query(ctx, sql, args...)
 }
 
 func (w *watchedTx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	if w.h.done {
-		return failedRows{err: pgx.ErrTxClosed}
-	}
-	if err := w.h.saw(sql); err != nil {
+	if err := w.h.enter(ctx, mayWait(args), sql); err != nil {
 		return failedRows{err: err}
 	}
 	return w.Tx.QueryRow(ctx, sql, args...)

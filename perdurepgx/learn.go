@@ -18,6 +18,7 @@ type facts struct {
 	epoch     int64 // of DB.epoch; older facts are learned again
 	direct    bool  // the backend is the one that was dialled: no pooler is between
 	marker    bool  // perdure's functions are there and may be used
+	insert    bool  // a marker may be inserted without them
 	recovery  bool  // the server is a standby
 	inc       outcome.Incarnation
 	backend   outcome.Backend
@@ -31,13 +32,13 @@ func (db *DB) learn(ctx context.Context, pc *pgconn.PgConn, w *wire) (*facts, er
 	if w.known != nil && w.known.epoch == epoch {
 		return w.known, nil
 	}
-	sql := "select pg_backend_pid(), pg_is_in_recovery(), current_setting('synchronous_commit'), " + outcome.MarkerSQL + ", " +
+	sql := "select pg_backend_pid(), pg_is_in_recovery(), current_setting('synchronous_commit'), " + outcome.MarkerSQL + ", " + outcome.InsertSQL + ", " +
 		"(select extract(epoch from a.backend_start) from pg_stat_get_activity(pg_backend_pid()) a), " + outcome.IncarnationSQL(major(pc))
 	rows, _, err := simple(ctx, pc, sql)
 	if err != nil {
 		return nil, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 5+outcome.IncarnationColumns {
+	if len(rows) != 1 || len(rows[0]) != 6+outcome.IncarnationColumns {
 		return nil, errors.New("perdurepgx: the server did not answer what it is")
 	}
 	r := rows[0]
@@ -47,13 +48,17 @@ func (db *DB) learn(ctx context.Context, pc *pgconn.PgConn, w *wire) (*facts, er
 		recovery:  r[1] == "t",
 		syncLevel: r[2],
 		marker:    r[3] == "t",
-		backend:   outcome.Backend{PID: r[0], Began: r[4]},
-		inc:       outcome.IncarnationOf(r[5:]),
+		insert:    r[4] == "t",
+		backend:   outcome.Backend{PID: r[0], Began: r[5]},
+		inc:       outcome.IncarnationOf(r[6:]),
 	}
 	w.known = f
 	if f.recovery {
 		// Promotion does not end the connections of a standby: ask again.
 		w.known = nil
+	}
+	if err := db.prepare(ctx, pc, w, f); err != nil {
+		return nil, err
 	}
 	db.method.Store(uint32(db.methodFor(f)))
 	db.syncLevel.Store(&f.syncLevel)

@@ -25,15 +25,16 @@ const openWait = time.Second
 // DB is a guarded pool. It is safe for concurrent use. Its methods have the
 // shape of sqlc's DBTX.
 type DB struct {
-	cfg     Config
-	m       *perdure.Manager
-	pool    *pgxpool.Pool
-	base    *pgxpool.Config // the user's, for connections of perdure's own
-	names   *sqlname.Names
-	wires   adapter.Watchdog[*wire]
-	start   time.Time
-	unhook  func()
-	unprobe func()
+	cfg        Config
+	m          *perdure.Manager
+	pool       *pgxpool.Pool
+	base       *pgxpool.Config // the user's, for connections of perdure's own
+	names      *sqlname.Names
+	wires      adapter.Watchdog[*wire]
+	start      time.Time
+	lateWithin time.Duration // see the constant
+	unhook     func()
+	unprobe    func()
 
 	factsEpoch atomic.Int64
 	method     atomic.Uint32 // Outcome; Auto until learned
@@ -67,7 +68,7 @@ func Open(ctx context.Context, pool *pgxpool.Config, m *perdure.Manager, cfg Con
 		return nil, fmt.Errorf("perdurepgx: %w", err)
 	}
 	db := &DB{
-		cfg: cfg.withDefaults(), m: m, base: pool.Copy(), start: time.Now(),
+		cfg: cfg.withDefaults(), m: m, base: pool.Copy(), start: time.Now(), lateWithin: lateWithin,
 		names: sqlname.New(cfg.Ops),
 	}
 	db.life, db.end = context.WithCancel(context.WithoutCancel(ctx))

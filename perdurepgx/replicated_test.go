@@ -114,7 +114,7 @@ func TestResolverIsAsStrictAsTheTransaction(t *testing.T) {
 			return insert(1)(ctx, tx)
 		})
 	}()
-	b.until(t, "select exists (select from pg_stat_activity where wait_event = 'SyncRep' and query like '%perdure.mark(%')")
+	b.until(t, "select exists (select from pg_stat_activity where wait_event = 'SyncRep' and query like '%commit')")
 	if err := b.check.QueryRow(t.Context(), "select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'").Scan(new(bool)); err != nil {
 		t.Fatal(err)
 	}

@@ -42,5 +42,5 @@ func (w *wire) readable() bool {
 	w.mu.Lock()
 	conn, ahead := w.socket, w.ahead
 	w.mu.Unlock()
-	return conn == nil || ahead != nil && ahead.Status() != 0 || adapter.Readable(conn)
+	return conn == nil || w.reader != nil && len(w.reader.left) > 0 || ahead != nil && ahead.Status() != 0 || adapter.Readable(conn)
 }

@@ -10,6 +10,7 @@ type tags struct {
 	commits   atomic.Int64 // COMMIT and PREPARE TRANSACTION
 	rollbacks atomic.Int64 // ROLLBACK, also TO a savepoint: the server does not tell them apart
 	sets      atomic.Int64 // SET
+	discards  atomic.Int64 // DISCARD ALL and DEALLOCATE ALL
 }
 
 // tally is what tags had counted at some moment.
@@ -27,6 +28,8 @@ func (t *tags) saw(tag string) {
 		t.rollbacks.Add(1)
 	case "SET\x00":
 		t.sets.Add(1)
+	case "DISCARD ALL\x00", "DEALLOCATE ALL\x00":
+		t.discards.Add(1)
 	}
 }
 

@@ -27,6 +27,9 @@ const rollbackWait = 2 * time.Second
 // committed is success, aborted is a repeat, and what cannot be proven is an
 // *[perdure.Error] with ReasonOutcomeUnknown.
 //
+// BEGIN may wait for the first statement that fn sends, and go out with it: what
+// the server calls the start of the transaction is then the start of that.
+//
 // fn must keep to its ctx and its tx, and have no other effects that a repeat
 // would double. An error that it returns rolls back; a permanent one comes back
 // untouched. A panic rolls back and goes on up. Work with another connection of
@@ -46,8 +49,8 @@ func (db *DB) inTx(ctx context.Context, op perdure.Op, opts pgx.TxOptions, metho
 	if op.ReadOnly {
 		opts.AccessMode = pgx.ReadOnly
 	}
-	return db.m.Guarded(ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
-		a := attempt{db: db, op: &op, method: method, opts: opts}
+	return db.m.Guarded(ctx, op, func(ctx context.Context, n int) (perdure.Judgement, error) {
+		a := attempt{db: db, op: &op, method: method, opts: opts, n: n}
 		return a.run(ctx, fn)
 	})
 }
@@ -59,6 +62,7 @@ type attempt struct {
 	opts   pgx.TxOptions
 	method Outcome // Auto until the connection has learned what its server can do
 	once   *once   // nil for a plain transaction
+	n      int     // counted from 1; 0 for a Once
 
 	conn  *pgxpool.Conn
 	pc    *pgconn.PgConn
@@ -66,6 +70,10 @@ type attempt struct {
 	h     *handle
 	doubt outcome.Doubt // what the resolver will need
 	tags  tally         // of the connection, when the transaction had begun
+	known *facts        // of the connection; nil if nobody asked
+	sql   string        // with which h.Tx commits
+
+	unbegun *unbegun // why a BEGIN that waited for the function was not done; nil if it was
 
 	settled func() // says that the outcome of COMMIT is known; nil before COMMIT
 }
@@ -137,10 +145,12 @@ func (a *attempt) begin(ctx context.Context) (perdure.Judgement, error) {
 	}
 	a.w.bound(wait)
 	defer a.w.unbound()
-	return a.beginNow(ctx)
+	return a.prepare(ctx)
 }
 
-func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
+// prepare learns what it must know of the connection, and sends BEGIN, unless
+// that may wait.
+func (a *attempt) prepare(ctx context.Context) (perdure.Judgement, error) {
 	var known *facts
 	if a.once != nil || !a.readOnly() { // what changes nothing leaves no doubt
 		var err error
@@ -162,6 +172,28 @@ func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
 	if a.method == Auto && known != nil {
 		a.method = a.db.methodFor(known)
 	}
+	if a.known = known; known == nil {
+		known = a.w.known // READ ONLY: it is not worth a question
+	}
+	if a.late(known) && a.beginLate(ctx) == nil {
+		return perdure.Judgement{}, nil
+	}
+	if j, err := a.beginNow(ctx); err != nil {
+		return j, err
+	}
+	a.open(ctx)
+	return perdure.Judgement{}, nil
+}
+
+// open makes the handle of a transaction that has begun, or will by itself.
+func (a *attempt) open(ctx context.Context) {
+	a.sql = a.commitSQL()
+	a.h = newHandle(open(ctx, a.conn.Conn(), a.sql))
+}
+
+// beginNow sends BEGIN and waits for the answer.
+func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
+	known := a.known
 	sql, err := a.beginSQL(known)
 	if err != nil {
 		j := adapter.Never("")
@@ -177,7 +209,6 @@ func (a *attempt) beginNow(ctx context.Context) (perdure.Judgement, error) {
 	if err != nil {
 		return a.beginFailed(ctx, err)
 	}
-	a.h = newHandle(open(ctx, a.conn.Conn(), a.commitSQL(false)))
 	a.tags = a.w.tags.now()
 	return perdure.Judgement{}, nil
 }
@@ -187,6 +218,9 @@ func (a *attempt) beginFailed(ctx context.Context, err error) (perdure.Judgement
 	v, err := a.db.lost(ctx, a.w, err)
 	if !a.pc.IsClosed() && a.pc.TxStatus() != 'I' {
 		a.rollback(ctx)
+	}
+	if a.h != nil {
+		a.h.done = true
 	}
 	j := adapter.Safe(v)
 	if a.once != nil && isMissing(err) {
@@ -198,6 +232,12 @@ func (a *attempt) beginFailed(ctx context.Context, err error) (perdure.Judgement
 
 // ready reports why a transaction whose function returned nil cannot be committed.
 func (a *attempt) ready(ctx context.Context) (perdure.Judgement, error) {
+	if !a.h.rolled {
+		_ = a.beginEarly(ctx) // the function has sent nothing
+	}
+	if j, err := a.begunLate(ctx); err != nil {
+		return j, err
+	}
 	switch {
 	case a.h.rolled:
 		return adapter.Never("return an error to roll back"), pgx.ErrTxClosed
@@ -276,8 +316,11 @@ const sqlStateAborted = "25P02"
 // failed rolls back after fn returned an error, and judges it. 25P02 only
 // repeats that something went wrong before: what aborted the transaction decides.
 func (a *attempt) failed(ctx context.Context, err error) (perdure.Judgement, error) {
+	if j, cause := a.begunLate(ctx); cause != nil {
+		return j, cause
+	}
 	ended := a.w.tags.now().commits != a.tags.commits ||
-		!a.pc.IsClosed() && !a.pc.IsBusy() && a.pc.TxStatus() == 'I' && !a.h.rolled
+		!a.pc.IsClosed() && !a.pc.IsBusy() && a.pc.TxStatus() == 'I' && !a.h.rolled && !a.w.late.is(lateWaiting)
 	v := a.db.verdict(err)
 	if v.SQLState == sqlStateAborted && a.w.txErr != nil {
 		v = a.db.verdict(a.w.txErr)
@@ -301,6 +344,10 @@ func (a *attempt) rollback(ctx context.Context) {
 		if a.h.rolled {
 			return
 		}
+	}
+	if a.w.late.is(lateWaiting) {
+		a.w.late.forget() // there is nothing to roll back
+		return
 	}
 	if a.pc.IsClosed() || a.pc.IsBusy() {
 		a.abandon(ctx)
@@ -326,6 +373,11 @@ func (a *attempt) rollback(ctx context.Context) {
 func (a *attempt) abandon(ctx context.Context) {
 	if a.h != nil {
 		a.h.done = true
+	}
+	if a.w.late.is(lateWaiting) {
+		a.w.late.forget()
+		a.conn.Release()
+		return
 	}
 	a.w.cut()
 	if !a.pc.IsClosed() {

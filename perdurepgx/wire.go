@@ -35,6 +35,8 @@ type wire struct {
 	limit      atomic.Int64 // nanoseconds since epoch at which the watchdog ends the wait; zero means never
 	up         atomic.Bool  // the connection is made; a further dial is a CancelRequest
 	committing atomic.Bool  // a COMMIT is pending or in doubt: no CancelRequest
+	answered   atomic.Int64 // nanoseconds since epoch at which the last write was begun that was answered
+	late       lateBegin    // a BEGIN that goes out with the first statement
 	tags       tags         // what the server said about transactions
 	// A commit is done, but somebody ended its wait for the synchronous standbys.
 	unreplicated atomic.Bool
@@ -49,6 +51,9 @@ type wire struct {
 	lastErr *pgconn.PgError // the last ErrorResponse
 	txErr   *pgconn.PgError // the ErrorResponse that moved the transaction from T to E
 	known   *facts          // nil until learned
+	ready   preparation     // what is prepared on the connection
+	plain   bool            // nothing can be: somebody discards it
+	reader  *wireReader     // of the connection
 }
 
 // wireOf returns the witness of c; nil if another dialled it.
@@ -76,7 +81,8 @@ func (w *wire) attach(c *pgx.ConnConfig) {
 		w.mu.Lock()
 		w.ahead, _ = r.(readAhead)
 		w.mu.Unlock()
-		return build(&wireReader{r: r, w: w, tags: tagScanner{tags: &w.tags}}, &wireWriter{out: out, w: w})
+		w.reader = &wireReader{r: r, w: w, tags: tagScanner{tags: &w.tags}}
+		return build(w.reader, &wireWriter{out: out, w: w})
 	}
 	c.OnNotice = func(pc *pgconn.PgConn, n *pgconn.Notice) {
 		w.sawNotice(n)
@@ -86,7 +92,7 @@ func (w *wire) attach(c *pgx.ConnConfig) {
 	}
 	c.OnPgError = func(pc *pgconn.PgConn, e *pgconn.PgError) bool {
 		w.lastErr = e
-		if pc.TxStatus() == 'T' {
+		if pc.TxStatus() == 'T' || w.late.is(lateBegun) && pc.TxStatus() == 'I' { // the driver has not been told of BEGIN
 			w.txErr = e
 		}
 		return pgErr == nil || pgErr(pc, e)
@@ -166,7 +172,16 @@ func (x *wireWriter) Write(p []byte) (int, error) {
 		return x.out.Write(p)
 	}
 	x.w.Since.Store(int64(time.Since(x.w.epoch)))
-	n, err := x.out.Write(p)
+	var n int
+	var err error
+	switch x.w.late.state.Load() {
+	case lateWaiting:
+		n, err = x.w.late.write(x.out, p)
+	case lateSent:
+		err = errBeginWaits // for its answer
+	default:
+		n, err = x.out.Write(p)
+	}
 	x.w.app.Add(int64(n))
 	return n, err
 }
@@ -181,16 +196,42 @@ type wireReader struct {
 	r    io.Reader
 	w    *wire
 	tags tagScanner
+	left []byte // read already, with the answer to a BEGIN
 }
 
 func (x *wireReader) Read(p []byte) (int, error) {
+	if x.w.late.is(lateSent) {
+		left, err := x.w.late.read(x.r)
+		x.heard()
+		if err != nil {
+			x.w.sawReadError(err)
+			return 0, err
+		}
+		x.tags.scan(left)
+		x.left = left
+	}
+	if len(x.left) > 0 {
+		n := copy(p, x.left)
+		x.left = x.left[n:]
+		return n, nil
+	}
+	if x.w.late.is(lateRefused) {
+		return 0, errBeginRefused
+	}
 	n, err := x.r.Read(p)
-	x.w.Since.Store(0)
+	x.heard()
 	x.tags.scan(p[:n])
 	if err != nil {
 		x.w.sawReadError(err)
 	}
 	return n, err
+}
+
+// heard ends the wait of what was written last.
+func (x *wireReader) heard() {
+	if since := x.w.Since.Swap(0); since != 0 {
+		x.w.answered.Store(since)
+	}
 }
 
 // rawConn counts below TLS.
@@ -201,6 +242,9 @@ type rawConn struct {
 }
 
 func (c *rawConn) Write(p []byte) (int, error) {
+	if c.w.late.is(lateWaiting) { // the driver has gone past its frontend
+		return 0, errBeginWaits
+	}
 	n, err := c.Conn.Write(p)
 	c.w.raw.Add(int64(n))
 	return n, err

@@ -35,6 +35,10 @@ type Settings struct {
 	Tolerant bool
 	// NoBreaker leaves perdure's breakers out.
 	NoBreaker bool
+	// Once lets perdure try only once.
+	Once bool
+	// Limit bounds each attempt of perdure's. Zero means no limit.
+	Limit time.Duration
 }
 
 const (
@@ -79,9 +83,10 @@ var errOpening = errors.New("opening the breaker") //nolint:gochecknoglobals // 
 // Candidates returns all of them, the floor first and perdure second.
 func Candidates() []Candidate {
 	return []Candidate{
-		{Name: "bare call", New: func(context.Context, Settings) (Guard, func() error, error) { return Bare{}, nothing, nil }},
+		{Name: "bare call", New: newBare},
 		{Name: "perdure", HasBreaker: true, Retries: true, New: newPerdure},
 		{Name: "perdure, metrics scraped", HasBreaker: true, Retries: true, New: newScraped},
+		{Name: "perdure, OpenTelemetry metrics", HasBreaker: true, Retries: true, New: newObserved},
 		{Name: "failsafe-go", HasBreaker: true, Retries: true, New: newFailsafe},
 		{Name: "backoff + gobreaker", HasBreaker: true, Retries: true, New: newComposed},
 		{Name: "backoff + gobreaker, honours contexts", HasBreaker: true, Retries: true, New: newHonouring},

@@ -27,19 +27,22 @@ type guarded struct {
 // made runs f for every candidate, made anew, on fake time.
 func made(t *testing.T, s guard.Settings, f func(g guarded)) {
 	t.Helper()
-	for _, c := range guard.Candidates() {
-		t.Run(c.Name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				g, closed, err := c.New(t.Context(), s)
-				if err != nil {
-					t.Fatal(err)
-				}
-				f(guarded{t, g, c})
-				if err := closed(); err != nil {
-					t.Errorf("closing: %v", err)
-				}
+	groups := map[string][]guard.Candidate{"": guard.Candidates(), "alone/": guard.Retriers(), "breaker/": guard.Breakers(), "limited/": guard.Limited()}
+	for group, candidates := range groups {
+		for _, c := range candidates {
+			t.Run(group+c.Name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					g, closed, err := c.New(t.Context(), s)
+					if err != nil {
+						t.Fatal(err)
+					}
+					f(guarded{t, g, c})
+					if err := closed(); err != nil {
+						t.Errorf("closing: %v", err)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -128,7 +131,7 @@ func TestATolerantBreakerStaysClosed(t *testing.T) {
 
 // TestWhoHonoursTheCallersCancel says of which guards a caller that cancels does not open the breaker.
 func TestWhoHonoursTheCallersCancel(t *testing.T) {
-	opened := map[string]bool{"backoff + gobreaker": true}
+	opened := map[string]bool{"backoff + gobreaker": true, "gobreaker": true}
 	made(t, guard.Settings{}, func(g guarded) {
 		for range 50 {
 			ctx, cancel := context.WithCancel(g.Context())

@@ -35,6 +35,10 @@ func PerdureConfig(s Settings) perdure.Config {
 		delays = backoff.Config{Func: func(int) time.Duration { return 0 }}
 	}
 	cfg := perdure.Config{Policy: perdure.Policy{MaxAttempts: Attempts, Backoff: delays, Contention: delays, Overload: delays}}
+	cfg.Policy.AttemptTimeout = s.Limit
+	if s.Once {
+		cfg.Policy.MaxAttempts = 1
+	}
 	if s.NoBreaker {
 		cfg.Policy.Breaker.Rule = breaker.Off
 		cfg.Database.Rule = breaker.Off
@@ -59,7 +63,7 @@ func newPerdure(ctx context.Context, s Settings) (Guard, func() error, error) {
 	if err := p.Manager.Declare(p.op); err != nil {
 		return nil, nil, err
 	}
-	if s.Open {
+	if s.Open && !s.NoBreaker {
 		p.Manager.Breaker(p.op.Name).HoldOpen("bench")
 	}
 	return p, func() error { return p.Manager.Close(context.WithoutCancel(ctx)) }, nil

@@ -105,9 +105,9 @@ func calibrate(p Plan, c Contender) (int, error) {
 func turn(workers, n int, run func(n int) error) (took, used time.Duration, err error) {
 	runtime.GC() // nobody pays for another's garbage
 	if workers == 1 {
-		start, before := time.Now(), cpu()
+		start, before := time.Now(), CPU()
 		err := run(n)
-		return time.Since(start), cpu() - before, err
+		return time.Since(start), CPU() - before, err
 	}
 	errs := make([]error, workers)
 	var ready, done sync.WaitGroup
@@ -121,10 +121,10 @@ func turn(workers, n int, run func(n int) error) (took, used time.Duration, err 
 		})
 	}
 	ready.Wait()
-	start, before := time.Now(), cpu()
+	start, before := time.Now(), CPU()
 	close(begin)
 	done.Wait()
-	took, used = time.Since(start), cpu()-before
+	took, used = time.Since(start), CPU()-before
 	for _, err := range errs {
 		if err != nil {
 			return 0, 0, err

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -188,18 +187,15 @@ func openGuarded(ctx context.Context, url, commits string, method perdurepgx.Out
 	if err != nil {
 		return nil, nil, err
 	}
-	end := func() {
-		const patience = 10 * time.Second
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-		defer cancel()
-		_ = m.Close(ctx) // what was measured is measured
+	closed := func() {
+		end(ctx, m)
 		db.Close()
 	}
 	if method == perdurepgx.Marker {
 		if err := db.Migrate(ctx); err != nil {
-			end()
+			closed()
 			return nil, nil, errors.Join(errors.New("perdure's table"), err)
 		}
 	}
-	return db, end, nil
+	return db, closed, nil
 }

@@ -69,7 +69,7 @@ func TestCompareCountsSuccessesAndFailures(t *testing.T) {
 		{Name: "quick", Do: func(context.Context, int) error { return nil }},
 		{Name: "same", Do: func(context.Context, int) error { return nil }},
 	}}
-	got, err := server.Compare(t.Context(), k, 2, 3, time.Millisecond)
+	got, err := server.Compare(t.Context(), k, server.Plan{Callers: 2, Rounds: 3, Turn: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,12 +83,12 @@ func TestCompareCountsSuccessesAndFailures(t *testing.T) {
 		}
 		return nil
 	}
-	got, err = server.Compare(t.Context(), k, 1, 2, 50*time.Millisecond)
+	got, err = server.Compare(t.Context(), k, server.Plan{Callers: 1, Rounds: 2, Turn: 50 * time.Millisecond})
 	if err != nil || got[0].Failed != 0 || got[1].Failed == 0 || !errors.Is(got[1].Failure, broken) {
 		t.Errorf("Compare() = %+v, %v; want the failures of the second way counted", got, err)
 	}
 	k.Ways[1].Do = func(context.Context, int) error { return broken }
-	if _, err := server.Compare(t.Context(), k, 2, 1, time.Millisecond); !errors.Is(err, broken) {
+	if _, err := server.Compare(t.Context(), k, server.Plan{Callers: 2, Rounds: 1, Turn: time.Millisecond}); !errors.Is(err, broken) {
 		t.Errorf("Compare() = %v where nothing succeeds, want %v", err, broken)
 	}
 }

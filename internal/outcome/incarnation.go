@@ -47,6 +47,20 @@ func IncarnationOf(row []string) Incarnation {
 	return Incarnation{system: row[0], timeline: row[1], started: row[2], walReset: row[3], bgReset: row[4]}
 }
 
+// XIDSQL gives the transaction its xid and returns it.
+const XIDSQL = "select pg_catalog.pg_current_xact_id()"
+
+// MarkSQL is what perdure.mark does in the common case, for an adapter that
+// prepares it: it writes the marker $1 if the transaction has changed something,
+// here or in another server. In a transaction that is READ ONLY it is an error.
+const MarkSQL = "insert into perdure.outcome (attempt, level) select $1, pg_catalog.current_setting('synchronous_commit') " +
+	"where pg_catalog.pg_current_xact_id_if_assigned() is not null or exists (select from pg_catalog.pg_foreign_server)"
+
+// InsertSQL asks whether MarkSQL may be used, which version 1 of the schema does not allow.
+const InsertSQL = "(select coalesce(bool_and(has_schema_privilege(c.relnamespace, 'usage') " +
+	"and has_column_privilege(c.oid, 'attempt', 'insert') and has_column_privilege(c.oid, 'level', 'insert')), false) " +
+	"from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'perdure' and c.relname = 'outcome')"
+
 // MarkerSQL asks whether perdure's functions are there and may be used: in
 // the catalogue, since a name in a schema that may not be used is an error.
 const MarkerSQL = "(select count(distinct p.proname) = 3 from pg_proc p join pg_namespace n on n.oid = p.pronamespace " +

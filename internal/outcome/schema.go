@@ -5,8 +5,11 @@ import _ "embed"
 //go:embed schema.sql
 var schemaV1 string
 
+//go:embed schema_v2.sql
+var schemaV2 string
+
 // Schema returns the versions of perdure's schema, in order.
-func Schema() []string { return []string{schemaV1} }
+func Schema() []string { return []string{schemaV1, schemaV2} }
 
 // MigrateLock is the advisory lock that lets one migration run at a time.
 const MigrateLock = "7310593"
