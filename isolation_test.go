@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/breaker"
@@ -12,7 +13,9 @@ import (
 // A query that always runs into its timeout opens its own breaker, and harms
 // neither another operation nor the database's.
 func TestTroubleOfOneOperationHarmsNoOther(t *testing.T) {
-	m := newManager(t, perdure.Config{Policy: perdure.Policy{MaxAttempts: 1}})
+	m := newManager(t, perdure.Config{Policy: perdure.Policy{
+		MaxAttempts: 1, Breaker: breaker.Config{OpenFor: time.Hour, MaxOpenFor: time.Hour},
+	}})
 	bad := perdure.Op{Name: "report.bad", ReadOnly: true}
 	good := perdure.Op{Name: "orders.list", ReadOnly: true}
 	for range 20 {

@@ -64,7 +64,7 @@ func ExampleConfig_Validate() {
 // Rules that people know stay available: here five failures without a success
 // between them. The adaptive rule, the default, needs no figure.
 func ExampleConfig() {
-	b, err := breaker.New(breaker.Config{Rule: breaker.Consecutive, ConsecutiveFailures: 5}, breaker.Options{})
+	b, err := breaker.New(breaker.Config{Rule: breaker.Consecutive, ConsecutiveFailures: 5, OpenFor: time.Minute}, breaker.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -26,7 +26,7 @@ func newFailsafeShop(pool *pgxpool.Pool) *failsafeShop {
 		WithMaxAttempts(5).
 		WithBackoff(50*time.Millisecond, 2*time.Second).
 		WithJitterFactor(.25).
-		WithMaxDuration(10 * time.Second).
+		WithMaxDuration(time.Minute).
 		WithBudget(budget.New()).
 		ReturnLastFailure().
 		Build()
@@ -37,7 +37,7 @@ func newFailsafeShop(pool *pgxpool.Pool) *failsafeShop {
 		WithSuccessThreshold(3).
 		OnStateChanged(func(e circuitbreaker.StateChangedEvent) { log.Printf("breaker: %s, then %s", e.OldState, e.NewState) }).
 		Build()
-	limit := timeout.New[any](2 * time.Second)
+	limit := timeout.New[any](10 * time.Second)
 	return &failsafeShop{pool, failsafe.With[any](retry, breaker, limit)}
 }
 

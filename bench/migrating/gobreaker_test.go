@@ -41,7 +41,7 @@ func (s *composedShop) add(ctx context.Context, owner string) error {
 	delays.InitialInterval, delays.MaxInterval = 50*time.Millisecond, 2*time.Second
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		none, err := s.breaker.Execute(func() (struct{}, error) {
-			ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 			defer cancel()
 			return struct{}{}, pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 				_, err := tx.Exec(ctx, "insert into orders (owner) values ($1)", owner)
@@ -52,6 +52,6 @@ func (s *composedShop) add(ctx context.Context, owner string) error {
 			return none, backoff.Permanent(err)
 		}
 		return none, err
-	}, backoff.WithBackOff(delays), backoff.WithMaxTries(5), backoff.WithMaxElapsedTime(10*time.Second))
+	}, backoff.WithBackOff(delays), backoff.WithMaxTries(5), backoff.WithMaxElapsedTime(time.Minute))
 	return err
 }

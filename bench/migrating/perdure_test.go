@@ -26,8 +26,8 @@ func newPerdureShop(ctx context.Context, pool *pgxpool.Config) (*perdureShop, er
 		Name: "shop",
 		Policy: perdure.Policy{
 			MaxAttempts:    5,
-			MaxElapsed:     10 * time.Second,
-			AttemptTimeout: 2 * time.Second,
+			MaxElapsed:     time.Minute,
+			AttemptTimeout: 10 * time.Second,
 			Backoff:        backoff.Config{Max: 2 * time.Second},
 		},
 		Hooks: perdure.Hooks{
