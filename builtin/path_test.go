@@ -23,7 +23,7 @@ steps:
 	write(t, filepath.Join(d.Dir, "sql", "table.sql"), "create table thing (id int)")
 	write(t, filepath.Join(d.Dir, "things.csv"), "id\n1\n2\n")
 	write(t, filepath.Join(d.Dir, "say.sh"), "#!/bin/sh\nprintf '\"%s\"' \"$(basename \"$(pwd)\")\"\n")
-	if err := os.Chmod(filepath.Join(d.Dir, "say.sh"), 0o700); err != nil { //nolint:gosec // it is run
+	if err := os.Chmod(filepath.Join(d.Dir, "say.sh"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	r, err := h.run(t, d, "r", nil)

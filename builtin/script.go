@@ -51,7 +51,7 @@ func (s *sql) script(ctx context.Context, in scriptInput) (scriptOutput, error) 
 		if err != nil {
 			return scriptOutput{}, err
 		}
-		b, err := os.ReadFile(file)
+		b, err := os.ReadFile(file) //nolint:gosec // the pipeline names its files
 		if err != nil {
 			return scriptOutput{}, err
 		}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # setup.sh [demo] makes sure that what the tests and the demo need is there: Go, the
-# programs of a PostgreSQL server, and for the tests promtool and Chromium. It starts no server,
+# programs of a PostgreSQL server, and for the tests promtool, Chromium and a Python with psycopg. It starts no server,
 # enables none, and never touches one that was there before. When all is there it
 # does nothing. With the argument demo it leaves out what only the tests need.
 #
@@ -264,6 +264,68 @@ install_promtool() {
 		"Ask for 'apt-get update' as root, or install Prometheus' tools and set PERDURE_PROMTOOL to the path of promtool."
 }
 
+# unpack_python puts psycopg under .tools/python, with what it needs and this system
+# lacks, and a starter of the system's Python that finds it. Debian's psycopg is Python alone; it looks for libpq by
+# a list of the system's libraries, in which an unpacked one is not.
+unpack_python() {
+	have apt-get && have dpkg-deb && [ -x /usr/bin/python3 ] || return 1
+	say "no root: unpacking psycopg into .tools/python"
+	packages=$(apt-get -s -q --no-install-recommends install python3-psycopg 2>/dev/null | sed -n 's/^Inst \([^ ]*\) .*/\1/p') || true
+	packages=$(printf '%s\n' "$packages" python3-psycopg | sort -u | sed '/^$/d')
+	rm -rf .tools/python.new
+	mkdir -p .tools/python.new/deb .tools/python.new/root .tools/python.new/bin .tools/python.new/lib
+	# shellcheck disable=SC2086 # package names have no blanks, and one argument each is wanted
+	(cd .tools/python.new/deb && apt-get download -qq $packages >&2) || return 1
+	for deb in .tools/python.new/deb/*.deb; do
+		dpkg-deb -x "$deb" .tools/python.new/root || return 1
+	done
+	rm -rf .tools/python.new/deb
+	cat >.tools/python.new/lib/sitecustomize.py <<-EOF
+		import ctypes.util
+		find = ctypes.util.find_library
+		ctypes.util.find_library = lambda name: "libpq.so.5" if name == "pq" else find(name)
+	EOF
+	cat >.tools/python.new/bin/python3 <<-EOF
+		#!/bin/sh
+		tree=\$(CDPATH='' cd -- "\$(dirname -- "\$0")/.." && pwd)
+		for dir in "\$tree"/root/usr/lib/*-linux-gnu* "\$tree"/root/lib/*-linux-gnu*; do
+			LD_LIBRARY_PATH=\${LD_LIBRARY_PATH:+\$LD_LIBRARY_PATH:}\$dir
+		done
+		PYTHONPATH=\$tree/lib:\$tree/root/usr/lib/python3/dist-packages\${PYTHONPATH:+:\$PYTHONPATH}
+		export LD_LIBRARY_PATH PYTHONPATH
+		exec /usr/bin/python3 "\$@"
+	EOF
+	chmod +x .tools/python.new/bin/python3
+	.tools/python.new/bin/python3 -c 'import psycopg' >&2 || return 1
+	rm -rf .tools/python
+	mv .tools/python.new .tools/python
+}
+
+install_python() {
+	what=psycopg
+	case $(uname -s) in
+	Darwin)
+		have python3 || die "Python 3 is missing: install it with 'brew install python', then try again"
+		say "installing psycopg into .tools/python with pip"
+		python3 -m venv .tools/python && .tools/python/bin/pip -q install 'psycopg[binary]' </dev/null >&2 ||
+			die "pip could not install psycopg: set PERDURE_PYTHON to a Python that has psycopg 3"
+		;;
+	Linux)
+		have apt-get || die "psycopg 3 for Python is missing, and only apt and brew are known here. Install it yourself:" \
+			"Fedora: dnf install python3-psycopg3; Arch: pacman -S python-psycopg; Alpine: apk add py3-psycopg. Or set PERDURE_PYTHON to a Python that has it."
+		if can_be_root; then
+			say "installing the package python3-psycopg (only the example in Python needs it)"
+			apt install -y --no-install-recommends python3-psycopg || { apt update && apt install -y --no-install-recommends python3-psycopg; } ||
+				die "apt could not install python3-psycopg: set PERDURE_PYTHON to a Python that has psycopg 3"
+		else
+			unpack_python || die "psycopg 3 for Python is missing, and without root or sudo it could not be unpacked." \
+				"Ask for 'apt-get install python3-psycopg', or set PERDURE_PYTHON to a Python that has it."
+		fi
+		;;
+	*) die "psycopg 3 for Python is missing: install it, or set PERDURE_PYTHON to a Python that has it" ;;
+	esac
+}
+
 check_go
 bin=$(scripts/pgbin.sh)
 if [ -z "$bin" ]; then
@@ -279,5 +341,10 @@ if [ "${1:-}" != demo ] && [ -z "$(find_browser)" ]; then
 	[ -z "${PERDURE_CHROMIUM:-}" ] || die "nothing is installed while PERDURE_CHROMIUM is set: correct or unset it"
 	install_chromium
 	[ -n "$(find_browser)" ] || die "installed, and still no Chromium was found: set PERDURE_CHROMIUM to its program"
+fi
+if [ "${1:-}" != demo ] && [ -z "$(scripts/python.sh)" ]; then
+	[ -z "${PERDURE_PYTHON:-}" ] || die "nothing is installed while PERDURE_PYTHON is set: correct or unset it"
+	install_python
+	[ -n "$(scripts/python.sh)" ] || die "installed, and still no Python with psycopg was found: set PERDURE_PYTHON to one"
 fi
 say "$(go env GOVERSION), $("$bin/postgres" --version) in $bin"

@@ -113,7 +113,7 @@ type program struct {
 func once(t *testing.T, url string, env []string, args ...string) *program {
 	t.Helper()
 	p := &program{}
-	p.Cmd = exec.CommandContext(t.Context(), interpreter(t), append([]string{filepath.Join("testdata", "once.py")}, args...)...) //nolint:gosec // the test's own
+	p.Cmd = exec.CommandContext(t.Context(), interpreter(t), append([]string{filepath.Join("testdata", "once.py")}, args...)...)
 	p.Env = append([]string{"PATH=" + os.Getenv("PATH"), "PYTHONPATH=" + folder(t), "PYTHONDONTWRITEBYTECODE=1", "DATABASE_URL=" + url, "PERDURE_KEY=run/step/process"}, env...)
 	p.Stderr = &p.stderr
 	out, err := p.StdoutPipe()

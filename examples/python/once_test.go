@@ -101,8 +101,8 @@ func TestTwinsAtTheSameTimeWaitForEachOther(t *testing.T) {
 	// Go is at work when Python comes.
 	var p *program
 	got, err := perdurepgx.Once(t.Context(), db, op, "run/step/process/one", func(ctx context.Context, tx pgx.Tx) (string, error) {
-		p = once(t, url, nil, "one", `"python's"`)
-		until(t, conn, waits)
+		p = once(t, url, nil, "one", `"python's"`) //nolint:contextcheck // the test's outlives an attempt
+		until(t, conn, waits)                      //nolint:contextcheck // the same
 		_, err := tx.Exec(ctx, "insert into effect values ('go')")
 		return "go's", err
 	})
@@ -157,7 +157,7 @@ func TestNamesAreWrittenIntoKeysAsPipelineDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), interpreter(t), "-B", "-c", //nolint:gosec // the test's own
+	cmd := exec.CommandContext(t.Context(), interpreter(t), "-B", "-c",
 		"import json, sys; from perdure_once import escape; print(json.dumps(['r/s/' + escape(n) for n in json.loads(sys.argv[1])]))", string(list))
 	out, err := cmd.Output()
 	if err != nil {
