@@ -73,9 +73,9 @@ func (t *teller) step(was, now pipeline.StepReport, had, has stepProgress) {
 		})
 	}
 	if over(now.Status) && !over(was.Status) {
-		done, total := has.Done, has.Total
-		if total == 0 {
-			total = now.Items
+		done, total := has.Done, max(has.Total, now.Items)
+		if now.Status == pipeline.StatusSucceeded {
+			done = total
 		}
 		t.observe(pipeline.Event{Kind: pipeline.EventStepEnded, At: at, Step: now.Name, Status: now.Status, Failure: now.Failure, Done: done, Total: total})
 	}

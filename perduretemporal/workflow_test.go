@@ -297,7 +297,7 @@ func TestWhatTemporalCannotPassOnFailsItsStep(t *testing.T) {
 		}
 		return string(b)
 	}
-	const steps = 60
+	const steps = 40
 	def := pipeline.Definition{Name: "p", Parallel: 1}
 	for i := range steps {
 		def.Steps = append(def.Steps, pipeline.Step{Name: fmt.Sprintf("s%02d", i), Uses: "x.y"})
