@@ -1,4 +1,4 @@
-//go:build temporal
+//go:build temporal && unix
 
 package servertest
 
@@ -7,6 +7,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -55,7 +56,7 @@ func newServer(t *testing.T, args ...string) *server {
 
 func (s *server) start(t *testing.T) {
 	t.Helper()
-	s.cmd = exec.Command(program, s.args...)
+	s.cmd = exec.Command(os.Getenv(envServer), s.args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	var err error
 	if s.stdin, err = s.cmd.StdinPipe(); err != nil {
