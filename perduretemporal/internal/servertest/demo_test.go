@@ -69,7 +69,10 @@ func step(name, method, with string, needs ...string) pipeline.Step {
 
 func plan(t *testing.T, run string, params any, steps ...pipeline.Step) pipeline.Plan {
 	t.Helper()
-	d := pipeline.Definition{Name: "demo", Steps: steps, Params: []pipeline.Param{{Name: "list", Type: "any"}}}
+	d := pipeline.Definition{Name: "demo", Steps: steps}
+	if params != nil {
+		d.Params = []pipeline.Param{{Name: "list", Type: "list"}}
+	}
 	if err := d.Validate(); err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ func newSite(t *testing.T) *site {
 	defer db.Close()
 	defer m.Close(context.Background())
 	c := config(d, flights.Guarded{DB: db})
-	if s.plan, err = flights.Pipeline(c).Freeze("flights-2001", c.Params()); err != nil {
+	if s.plan, err = flights.Pipeline(c).Freeze("peace", c.Params()); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := pipeline.Run(t.Context(), flights.Pipeline(c), pipeline.Options{Run: "peace", Params: c.Params()}); err != nil {
@@ -122,8 +122,9 @@ func (s *site) same(t *testing.T, url string) {
 }
 
 // run starts the run and returns how it ends.
-func (s *site) run(t *testing.T, e *perduretemporal.Engine) <-chan result {
+func (s *site) run(t *testing.T, e *perduretemporal.Engine, name string) <-chan result {
 	t.Helper()
+	s.plan.Run = name
 	over := make(chan result, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
@@ -139,15 +140,22 @@ type result struct {
 	err    error
 }
 
-func TestAWorkerIsKilledInMidStepAndTheRunGoesOn(t *testing.T) {
+// TestFlights runs the pipeline of the example, by worker processes to which the
+// worst happens, and finds what a run in peace left.
+func TestFlights(t *testing.T) {
 	s := newSite(t)
-	url := s.database(t)
 	temporal := newServer(t)
+	t.Run("a worker is killed in mid-step, and the run goes on", func(t *testing.T) { killed(t, s, temporal) })
+	t.Run("a frozen worker that wakes up doubles nothing", func(t *testing.T) { frozen(t, s, temporal) })
+}
+
+func killed(t *testing.T, s *site, temporal *server) { //nolint:thelper // a test
+	url := s.database(t)
 	e := temporal.open(t, perduretemporal.Config{})
 
 	// The first has loaded a batch, and dies before it can say so.
 	victim := startWorker(t, temporal, url, "after load")
-	over := s.run(t, e)
+	over := s.run(t, e, "killed")
 	victim.says(t, "hanging")
 	victim.signal(t, syscall.SIGKILL)
 	t.Log("a worker was killed between its effect and its answer")
@@ -179,14 +187,12 @@ func TestAWorkerIsKilledInMidStepAndTheRunGoesOn(t *testing.T) {
 	s.same(t, url)
 }
 
-func TestAFrozenWorkerThatWakesUpDoublesNothing(t *testing.T) {
-	s := newSite(t)
+func frozen(t *testing.T, s *site, temporal *server) { //nolint:thelper // a test
 	url := s.database(t)
-	temporal := newServer(t)
 	e := temporal.open(t, perduretemporal.Config{Heartbeat: time.Second})
 
 	zombie := startWorker(t, temporal, url, "before load")
-	over := s.run(t, e)
+	over := s.run(t, e, "frozen")
 	zombie.says(t, "hanging")
 	zombie.signal(t, syscall.SIGSTOP)
 

@@ -40,15 +40,12 @@ func newServer(t *testing.T, args ...string) *server {
 	s.args = append([]string{"-port", strconv.Itoa(port), "-db", filepath.Join(t.TempDir(), "temporal.db")}, args...)
 	s.start(t)
 	t.Cleanup(func() {
-		if s.cmd == nil {
-			return
-		}
 		s.stdin.Close()
 		if err := s.cmd.Wait(); err != nil {
 			t.Errorf("temporal server: %v", err)
 		}
 		if t.Failed() {
-			t.Logf("temporal server:\n%s", s.log.Bytes()[max(0, s.log.Len()-4000):])
+			t.Logf("temporal server:\n%s", s.log.Bytes()[max(0, s.log.Len()-1000):])
 		}
 	})
 	return s
@@ -75,7 +72,6 @@ func (s *server) kill(t *testing.T) {
 	}
 	_ = s.cmd.Wait() // says that it was killed
 	s.stdin.Close()
-	s.cmd = nil
 }
 
 // open connects to the server as soon as it answers.
