@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: setup demo test check race arch vet lint tidy generate bench bench-go bench-compare torture soak fuzz cover help
+.PHONY: setup demo test check race arch vet lint tidy generate bench bench-go bench-compare torture soak fuzz cover help test-temporal
 
 # The tools have a module of their own, so that the library's go.mod stays its
 # users' business. -modfile and a workspace exclude each other (docs/adr/0001).
@@ -19,6 +19,11 @@ demo: ## run the flights pipeline while its server is killed
 	@$(PG) go run ./cmd/perdure demo
 
 test: setup check ## all that must be green: set-up, then check
+
+test-temporal: ## flights on a real Temporal server, a worker killed, one frozen; compiles the server once, 12 minutes
+	@echo 'temporal: the first build of its server takes minutes' >&2
+	@cd perduretemporal/internal/temporalserver && GOWORK=off go build -o "$(CURDIR)/.tools/temporalserver" .
+	@PERDURE_TEMPORAL_SERVER="$(CURDIR)/.tools/temporalserver" $(PG) go test -tags temporal -count=1 -timeout 30m -v ./perduretemporal/internal/servertest
 
 check: vet lint tidy arch race ## vet, lint, tidy, architecture, race tests
 
@@ -38,6 +43,7 @@ lint: ## golangci-lint on all modules
 tidy: ## fail when a go.mod or go.sum is not tidy
 	@$(EACH) go mod tidy -diff
 	@cd tools && GOWORK=off go mod tidy -diff
+	@cd perduretemporal/internal/temporalserver && GOWORK=off go mod tidy -diff
 
 generate: ## write generated files anew
 	@$(EACH) go generate ./...

@@ -40,6 +40,7 @@ type stepState struct {
 	outputs   []json.RawMessage
 	output    json.RawMessage
 	failure   *Failure
+	stopped   bool // failure is what the cancelation did
 	started   time.Time
 	ended     time.Time
 	earlier   *StepReport // of the try that ended it, if that was not this one
@@ -236,9 +237,9 @@ func (s *schedule) end(t Task, o Outcome, now time.Time, canceled bool) (again t
 		o.Failure = s.accept(st, t, o)
 	case canceled:
 		if st.failure == nil {
-			st.failure = o.Failure
+			st.failure, st.stopped = o.Failure, true
 		}
-		return time.Time{}, nil
+		return time.Time{}, s.settle(st, now)
 	case o.Failure.Again && t.Attempt < st.def.Attempts && st.failure == nil:
 		st.waiting++
 		return retryTime(o.Failure, st.def.Delay, now), nil
@@ -307,7 +308,7 @@ func (s *schedule) spread(st *stepState, in Input, items []Item) {
 // settle ends the step if nothing of it runs or is to run, and frees or skips
 // the steps that need it.
 func (s *schedule) settle(st *stepState, now time.Time) []*stepState {
-	if st.running > 0 || final(st.status) && st.status != StatusOmitted {
+	if st.running > 0 || st.stopped || final(st.status) && st.status != StatusOmitted {
 		return nil
 	}
 	switch {

@@ -185,3 +185,46 @@ func below(name string, steps map[string]Step, breaks map[string]bool) bool {
 	}
 	return false
 }
+
+// TestACanceledStepIsNotDecidedByWhatStillRuns: a task failed because the run was
+// canceled, another of the same step ended well after it. The step is canceled,
+// and the run was stopped, whichever came first.
+func TestACanceledStepIsNotDecidedByWhatStillRuns(t *testing.T) {
+	d := Definition{Name: "p", Steps: []Step{{Name: "each", Uses: "x.y", ForEach: json.RawMessage(`["a","b"]`)}}}
+	p, err := d.Freeze("r", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, order := range [][]int{{0, 1}, {1, 0}} {
+		stopped := errors.New("stopped")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		e := &stopEngine{cancel: func() { cancel(stopped) }, order: order, outcomes: []Outcome{
+			{Failure: &Failure{Message: "context canceled", Again: true}}, {Output: json.RawMessage("1")},
+		}}
+		report, err := RunPlan(ctx, p, Options{Engine: e})
+		if !errors.Is(err, stopped) || report.Status != StatusCanceled || report.Steps[0].Status != StatusCanceled {
+			t.Errorf("in the order %v: run %s, step %s, %v, want both canceled", order, report.Status, report.Steps[0].Status, err)
+		}
+	}
+}
+
+// stopEngine cancels the run when both tasks run, and then ends them in an order.
+type stopEngine struct {
+	cancel   func()
+	tasks    []Task
+	order    []int
+	outcomes []Outcome
+}
+
+func (e *stopEngine) Start(_ context.Context, t Task)       { e.tasks = append(e.tasks, t) }
+func (e *stopEngine) Wake(context.Context, Task, time.Time) {}
+func (e *stopEngine) Now() time.Time                        { return time.Time{} }
+func (e *stopEngine) Next(ctx context.Context) (Signal, error) {
+	if ctx.Done() != nil {
+		e.cancel()
+		return Signal{}, context.Cause(ctx)
+	}
+	i := e.order[0]
+	e.order = e.order[1:]
+	return Signal{Task: e.tasks[i], Outcome: e.outcomes[i]}, nil
+}

@@ -51,8 +51,14 @@ func (t *Tree) Nested() []Finding {
 	return out
 }
 
-// Workspace checks that go.work names every module but the tools', whose versions
-// must not mix with the library's: a module that it forgets is never tested.
+// outside are the modules whose versions must not mix with the library's: the
+// tools, and the Temporal server that a test starts as a process.
+func outside(dir string) bool {
+	return dir == "tools" || dir == "perduretemporal/internal/temporalserver"
+}
+
+// Workspace checks that go.work names every module but those outside: a module
+// that it forgets is never tested.
 func (t *Tree) Workspace() []Finding {
 	work, ok := t.find("go.work")
 	if !ok {
@@ -68,9 +74,9 @@ func (t *Tree) Workspace() []Finding {
 			continue
 		}
 		switch dir := f.dir(); {
-		case dir == "tools" && named[dir]:
+		case outside(dir) && named[dir]:
 			out = append(out, Finding{work.name, 0, "must not use " + dir})
-		case dir != "tools" && !named[dir]:
+		case !outside(dir) && !named[dir]:
 			out = append(out, Finding{work.name, 0, "does not use " + dir})
 		}
 	}

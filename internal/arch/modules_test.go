@@ -40,6 +40,9 @@ func TestWorkspace(t *testing.T) {
 	check(t, parse(t, modules).Workspace())
 	modules["go.work"] = "go 1.26.0\n\nuse .\n\nuse ./tools\n"
 	check(t, parse(t, modules).Workspace(), "go.work: does not use bench", "go.work: must not use tools")
+	modules["go.work"] = "go 1.26.0\n\nuse .\n\nuse ./bench\n"
+	modules["perduretemporal/internal/temporalserver/go.mod"] = "module s\n"
+	check(t, parse(t, modules).Workspace())
 }
 
 func TestDependencies(t *testing.T) {
