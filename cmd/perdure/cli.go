@@ -85,7 +85,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "format of the data on stdout: table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
-	root.AddCommand(a.demoCommand(), a.runCommand(), a.checkCommand(), a.graphCommand(), a.classifyCommand(), a.auditCommand(), //nolint:contextcheck // cobra hands it on
+	root.AddCommand(a.demoCommand(), a.runCommand(), a.runsCommand(), a.checkCommand(), a.graphCommand(), a.classifyCommand(), a.auditCommand(), //nolint:contextcheck // cobra hands it on
 		a.serveCommand(), a.breakersCommand(), a.configCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
@@ -137,6 +137,9 @@ func explain(err error) (code int, hint string) {
 		_, hint = hintOf(err)
 		return exitPartial, hint
 	}
+	if e, ok := errors.AsType[*pipeline.StepError](err); ok && e.Failure.Err == nil {
+		return explainFailure(e.Failure)
+	}
 	if e, h := hintOf(err); e != nil {
 		if e.Reason == perdure.ReasonBreakerOpen {
 			return exitUnreachable, h
@@ -155,6 +158,18 @@ func explain(err error) (code int, hint string) {
 		}
 	}
 	return exitFailed, ""
+}
+
+// explainFailure is explain for a step that failed in another process, or before
+// this one: only data is left of its error.
+func explainFailure(f *pipeline.Failure) (code int, hint string) {
+	switch f.Reason {
+	case perdure.ReasonOutcomeUnknown.String():
+		return exitPartial, f.Hint
+	case perdure.ReasonBreakerOpen.String():
+		return exitUnreachable, f.Hint
+	}
+	return exitFailed, f.Hint
 }
 
 func hintOf(err error) (*perdure.Error, string) {
