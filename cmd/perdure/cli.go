@@ -16,6 +16,7 @@ import (
 	"github.com/perdure/perdure/cmd/perdure/internal/state"
 	"github.com/perdure/perdure/examples/flights"
 	"github.com/perdure/perdure/internal/pgcluster"
+	"github.com/perdure/perdure/perduretemporal"
 	"github.com/perdure/perdure/pipeline"
 )
 
@@ -86,7 +87,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "format of the data on stdout: table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
 	root.AddCommand(a.demoCommand(), a.runCommand(), a.runsCommand(), a.checkCommand(), a.graphCommand(), a.classifyCommand(), a.auditCommand(), //nolint:contextcheck // cobra hands it on
-		a.serveCommand(), a.breakersCommand(), a.configCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
+		a.serveCommand(), a.workerCommand(), a.breakersCommand(), a.configCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
@@ -126,6 +127,12 @@ func explain(err error) (code int, hint string) {
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return exitFailed, "another address: --listen 127.0.0.1:0 takes any free port"
+	}
+	if e, ok := errors.AsType[*perduretemporal.UnreachableError](err); ok {
+		return exitUnreachable, e.Hint()
+	}
+	if e, ok := errors.AsType[*perduretemporal.NamespaceError](err); ok {
+		return exitInvalid, e.Hint()
 	}
 	if _, ok := errors.AsType[*flights.FormatError](err); ok {
 		return exitInvalid, "give the file its header line, as in examples/flights/data/flights.csv"

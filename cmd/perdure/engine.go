@@ -50,6 +50,9 @@ func (f *engineFlags) check(embedded bool) error {
 	default:
 		return usageError("--engine %q: want inline, dbos or temporal", f.name)
 	}
+	if f.name != engineTemporal && f.temporal.given() {
+		return usageError("the flags of temporal are for --engine temporal")
+	}
 	if f.name == engineTemporal && embedded {
 		return usageError("--engine temporal and --embedded exclude each other: workers do the work, each with the database that it was given")
 	}

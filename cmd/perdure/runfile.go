@@ -89,8 +89,8 @@ func (a *app) runFile(ctx context.Context, file string, f workFlags, own fileRun
 		return a.runRemote(ctx, plan, f, own.force)
 	}
 	var r ranRun
-	r.Work, err = a.work(ctx, d.Name, f, func(ctx context.Context, w *workshop) error {
-		a.say("%s, pipeline %s, run %s", w.server.version, d.Name, plan.Run)
+	r.Work, err = a.work(ctx, []string{d.Name}, f, func(ctx context.Context, w *workshop) error {
+		say(w.show, "%s, pipeline %s, run %s", w.server.version, d.Name, plan.Run)
 		var err error
 		r, err = a.runHere(ctx, w, f, plan, d.Key != "", own.force)
 		return err
@@ -117,20 +117,10 @@ func (a *app) runHere(ctx context.Context, w *workshop, f workFlags, plan pipeli
 			return r, e.explain(err, plan.Run)
 		}
 	}
-	if before.Status == pipeline.StatusSucceeded && !force {
-		a.say("Run %s has succeeded already, at %s: this is its result, and nothing is run.", plan.Run, clock(before.Ended))
-	}
-	report, err := w.attend(ctx, plan, pipeline.DurableOptions{Force: force}, func(ctx context.Context, o pipeline.DurableOptions) (pipeline.Report, error) {
-		return e.Run(ctx, plan, o)
-	})
-	w.show.close()
-	r = newRanRun(report, e.name, err)
-	r.Already = before.Status == pipeline.StatusSucceeded && err == nil
-	err = e.explain(err, plan.Run)
-	if interrupted(w.stop) && err != nil {
-		err = &exitError{code: exitInterrupted, err: err, hint: e.goOn(plan.Run, keyed && w.server.cluster == nil)}
-	}
-	return r, err
+	return a.follow(ctx, w, following{e, plan, before, pipeline.DurableOptions{Force: force}, keyed && w.server.cluster == nil},
+		func(ctx context.Context, o pipeline.DurableOptions) (pipeline.Report, error) {
+			return e.Run(ctx, plan, o)
+		})
 }
 
 // holdPlan keeps the plan beside the effects of the run, and refuses to work on a

@@ -76,17 +76,13 @@ func (a *app) resume(ctx context.Context, f workFlags, runs []string, takeOver b
 		return nil
 	}
 	if f.engine.name == engineTemporal {
-		return a.resumeRemote(ctx, plans, f, takeOver)
+		return a.resumeRemote(ctx, plans, f)
 	}
 	var (
 		out    resumed
 		failed failures
 	)
-	name := "runs"
-	if len(plans) == 1 {
-		name = plans[0].Pipeline
-	}
-	out.Work, err = a.work(ctx, name, f, func(ctx context.Context, w *workshop) (err error) {
+	out.Work, err = a.work(ctx, pipelinesOf(plans), f, func(ctx context.Context, w *workshop) (err error) {
 		cfg, err := f.engine.dbos()
 		if err != nil {
 			return err
@@ -143,32 +139,28 @@ func toResume(ctx context.Context, e *engine, runs []string) (out []pipeline.Run
 	return out, nil
 }
 
+// pipelinesOf are the names of the runs' pipelines, each once.
+func pipelinesOf(runs []pipeline.RunInfo) []string {
+	names := make([]string, len(runs))
+	for i, r := range runs {
+		names[i] = r.Pipeline
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // resumeHere goes on with one run in this process.
 func (a *app) resumeHere(ctx context.Context, w *workshop, e *engine, i pipeline.RunInfo, takeOver bool) (ranRun, error) {
-	a.say("%s, pipeline %s, run %s, %s", w.server.version, i.Pipeline, i.Run, i.Status)
-	plan := pipeline.Plan{Pipeline: i.Pipeline, Run: i.Run}
-	if i.Plan != nil {
-		plan = *i.Plan
-	}
+	say(w.show, "%s, pipeline %s, run %s, %s", w.server.version, i.Pipeline, i.Run, i.Status)
 	if _, held, err := builtin.HeldPlan(ctx, w.guarded.db, i.Run); err != nil {
 		return ranRun{}, err
 	} else if !held {
 		return ranRun{}, errOtherDatabase(i.Run)
 	}
-	already := i.Status == pipeline.StatusSucceeded
-	if already {
-		a.say("Run %s has succeeded already, at %s: this is its result, and nothing is run.", i.Run, clock(i.Ended))
-	}
-	report, err := w.attend(ctx, plan, pipeline.DurableOptions{TakeOver: takeOver}, func(ctx context.Context, o pipeline.DurableOptions) (pipeline.Report, error) {
-		return e.Resume(ctx, i.Run, o)
-	})
-	r := newRanRun(report, e.name, err)
-	r.Already = already && err == nil
-	err = e.explain(err, i.Run)
-	if interrupted(w.stop) && err != nil {
-		err = &exitError{code: exitInterrupted, err: err, hint: e.goOn(i.Run, false)}
-	}
-	return r, err
+	return a.follow(ctx, w, following{e, planOf(i), i, pipeline.DurableOptions{TakeOver: takeOver}, true},
+		func(ctx context.Context, o pipeline.DurableOptions) (pipeline.Report, error) {
+			return e.Resume(ctx, i.Run, o)
+		})
 }
 
 func (a *app) printResumed(r resumed) error {

@@ -26,12 +26,12 @@ type workshop struct {
 	stop    <-chan struct{} // closed when nothing new is to be started
 }
 
-// work opens a workshop, calls do, and clears up: what do wrote about is then
-// over, whatever happened to the database. name is the Manager's. When a signal
+// work opens a workshop, calls do, and clears up: what do reports is then
+// over, whatever happened to the database. The Manager is named after the pipeline, if there is one. When a signal
 // came and do has an error, that is the error of an interrupted command.
-func (a *app) work(ctx context.Context, name string, f workFlags, do func(ctx context.Context, w *workshop) error) (r workReport, err error) {
+func (a *app) work(ctx context.Context, pipelines []string, f workFlags, do func(ctx context.Context, w *workshop) error) (r workReport, err error) {
 	w := &workshop{show: newDisplay(a.err), meter: newMeter()}
-	if w.metrics, err = newMetricsFile(f.metrics, name); err != nil {
+	if w.metrics, err = newMetricsFile(f.metrics, pipelines...); err != nil {
 		return r, err
 	}
 	defer func() { err = w.metrics.write(err) }()
@@ -43,6 +43,10 @@ func (a *app) work(ctx context.Context, name string, f workFlags, do func(ctx co
 			err = interruptedError(err, stop)
 		}
 	}()
+	name := "pipelines"
+	if len(pipelines) == 1 {
+		name = pipelines[0]
+	}
 	m, err := newManager(name)
 	if err != nil {
 		return r, err
