@@ -48,7 +48,7 @@ func (t Task) execute(ctx context.Context) (json.RawMessage, error) {
 			fmt.Errorf("step %s: timeout of %v: %w", t.Step, t.step.Timeout, context.DeadlineExceeded))
 		defer cancel()
 	}
-	s := scope{run: t.Run, step: t.Step, item: t.Item, policy: t.step.Policy, artifacts: t.env.Artifacts}
+	s := scope{run: t.Run, step: t.Step, item: t.Item, policy: t.step.Policy, artifacts: t.env.Artifacts, dir: t.env.dir(t.plan)}
 	if t.progress != nil {
 		s.progress = func(done, total int) { t.progress(t, done, total) }
 	}
