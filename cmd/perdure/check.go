@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/perdure/perdure/builtin"
 	"github.com/perdure/perdure/pipeline"
 )
 
@@ -143,7 +142,7 @@ func readPipeline(file string) (pipeline.Definition, error) {
 	if err != nil {
 		return pipeline.Definition{}, &exitError{code: exitInvalid, err: err}
 	}
-	d, err := pipeline.Parse(file, src, builtin.Methods())
+	d, err := pipeline.Parse(file, src, methods())
 	if err != nil {
 		return pipeline.Definition{}, err
 	}
