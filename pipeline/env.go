@@ -27,6 +27,11 @@ type Env struct {
 	// Pipeline returns the definition whose steps have functions, by its name, for
 	// plans that were frozen from one. Nil means that this process has none.
 	Pipeline func(name string) (Definition, bool)
+	// Around, if it is set, is called before each task of a run of the named pipeline, on its goroutine. The task
+	// runs under the context that it returns, which must be ctx or come from it; the function that it returns
+	// is called when the task has ended, with its error or nil. It is the place for a span: see
+	// perdureotel/otelpipeline. It must not block or panic.
+	Around func(ctx context.Context, pipeline string, t Task) (context.Context, func(error))
 	// Artifacts is the directory for what is too large for an output; see the
 	// function [Artifacts]. Empty means that there is none.
 	Artifacts string
