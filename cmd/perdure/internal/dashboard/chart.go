@@ -128,16 +128,16 @@ func tickLabel(d time.Duration) string {
 
 // row is a step with its bars.
 func (s span) row(st *runs.Step, id string) StepRow {
-	r := StepRow{ID: id + "-s-" + st.Name, Name: st.Name, Took: latency(st.Took(s.now)), Tries: "–", Items: "–"}
+	r := StepRow{ID: id + "-s-" + st.Name, Name: st.Name, Took: latency(st.Took(s.now)), Tries: "–", Done: "–"}
 	waits := st.Waiting(s.now)
 	r.Class, r.Word = stateOf(st.Status, waits)
 	if st.Attempts > 0 {
 		r.Tries = observe.Thousands(uint64(st.Attempts))
 	}
 	if st.Total > 0 {
-		r.Items = observe.Thousands(uint64(max(st.Done, 0))) + " of " + observe.Thousands(uint64(st.Total))
+		r.Done = observe.Thousands(uint64(max(st.Done, 0))) + " of " + observe.Thousands(uint64(st.Total))
 		if st.Done == st.Total {
-			r.Items = observe.Thousands(uint64(st.Total))
+			r.Done = observe.Thousands(uint64(st.Total))
 		}
 	}
 	r.Bars, r.Label = s.bars(st)

@@ -28,7 +28,7 @@ type RunCard struct {
 	Progress                   Meter
 	Started                    time.Time
 	Took                       string
-	Facts                      []Phrase // besides
+	Facts                      []string // besides
 	Notes                      []Note
 	Chart                      *Chart // nil: not asked for
 }
@@ -67,7 +67,7 @@ type StepRow struct {
 	Bars        []Bar
 	Label       string // for those who cannot see the bars
 	Took, Tries string
-	Items       string
+	Done        string
 	Notes       []Note
 }
 

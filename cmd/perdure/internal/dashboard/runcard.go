@@ -20,8 +20,8 @@ func runCard(r *runs.Run, at time.Time) RunCard {
 		c.Took = "–"
 	}
 	if all := r.Counts.All(); all > 0 {
-		c.Steps = strconv.Itoa(r.Counts.Over()) + " of " + count(all, "step", "steps")
-		c.Progress = Meter{Share: share(float64(r.Counts.Over()), float64(all)), Label: c.Steps + " are over", Class: c.Class}
+		c.Steps = observe.Thousands(uint64(r.Counts.Over())) + " of " + observe.Thousands(uint64(all))
+		c.Progress = Meter{Share: share(float64(r.Counts.Over()), float64(all)), Label: c.Steps + " steps have ended", Class: c.Class}
 	}
 	c.Facts = facts(r)
 	c.Notes = runNotes(r, at)
@@ -53,14 +53,9 @@ func stateOf(s pipeline.Status, waits bool) (class, word string) {
 	return "pending", "Pending"
 }
 
-func facts(r *runs.Run) []Phrase {
-	var out []Phrase
-	add := func(s string) {
-		if len(out) > 0 {
-			s = " · " + s
-		}
-		out = append(out, Phrase{Text: s})
-	}
+func facts(r *runs.Run) []string {
+	var out []string
+	add := func(s string) { out = append(out, s) }
 	if r.Counts.Failed > 0 {
 		add(strconv.Itoa(r.Counts.Failed) + " failed")
 	}
@@ -121,13 +116,13 @@ func parkedNote(n int, why string, since time.Time) Note {
 	case "budget":
 		what = "the retry budget"
 	}
-	verb := " calls wait"
+	verb, themselves := " calls wait", "themselves"
 	if n == 1 {
-		verb = " call waits"
+		verb, themselves = " call waits", "itself"
 	}
 	return Note{Class: "waits", Icon: "waiting", Text: []Phrase{
 		{Text: observe.Thousands(uint64(max(n, 0))) + verb + " for " + what + " since "}, {At: since},
-		{Text: ", and will go on by themselves. Nothing is lost."},
+		{Text: ", and will go on by " + themselves + ". Nothing is lost."},
 	}}
 }
 
