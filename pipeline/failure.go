@@ -56,6 +56,12 @@ type later struct {
 func (e *later) Error() string { return e.err.Error() }
 func (e *later) Unwrap() error { return e.err }
 
+// stater is an error of a server, as drivers make them.
+type stater interface {
+	error
+	SQLState() string
+}
+
 // NewFailure says what err means for the task that ended with it. Another try
 // makes sense only if perdure said so: after an error of another kind nobody
 // knows, and perdure never guesses.
@@ -71,6 +77,9 @@ func NewFailure(err error) *Failure {
 	}
 	e, ok := errors.AsType[*perdure.Error](err)
 	if !ok {
+		if s, ok := errors.AsType[stater](err); ok {
+			f.SQLState = s.SQLState()
+		}
 		return f
 	}
 	f.Hint, f.Reason, f.SQLState, f.RetryAt = e.Hint, e.Reason.String(), e.Verdict.SQLState, e.RetryAt

@@ -44,7 +44,7 @@ func openMill(t *testing.T) *mill {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.manager, err = perdure.New(perdure.Config{Name: "warehouse", Policy: perdure.Policy{MaxAttempts: 4, Park: time.Minute}})
+	m.manager, err = perdure.New(perdure.Config{Name: "warehouse", Policy: perdure.Policy{MaxAttempts: 4, Park: 20 * time.Minute}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestRunsInARealBrowser(t *testing.T) {
 	}})
 	b.until("document.querySelector('.run.running') !== null && [...document.querySelectorAll('.steps tr.succeeded th')].length === 2")
 	b.says(".steps tr.succeeded", "load Succeeded")
-	b.says(".run-head", "Steps ended 2 of 7")
+	b.says(".figures", "2 of 7")
 	b.audit("run-running")
 	if err := m.cluster.Kill(); err != nil {
 		t.Fatal(err)
@@ -216,8 +216,14 @@ func TestRunsInARealBrowser(t *testing.T) {
 	if page := eval[string](b, "document.documentElement.outerHTML"); strings.Contains(page, "ada@example") {
 		t.Error("the page shows the data of an error")
 	}
+	b.quiet(m.url)
+}
 
-	// A thousand steps, some of which fail, with names as long as can be.
+// TestAThousandStepsInARealBrowser, some of which fail, with names as long as
+// can be.
+func TestAThousandStepsInARealBrowser(t *testing.T) {
+	m := openMill(t)
+	b := openTab(t, m.url+"/runs")
 	long := strings.Repeat("a-name-that-does-not-end.", 4)
 	d := pipeline.Definition{Name: long[:100], Parallel: 12}
 	going := make(chan struct{})
