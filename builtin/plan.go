@@ -2,6 +2,7 @@ package builtin
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,4 +23,20 @@ func HoldPlan(ctx context.Context, db *perdurepgx.DB, p pipeline.Plan) error {
 		return err
 	}
 	return was.Same(p)
+}
+
+// errNotHeld ends the search for a plan that is not there, so that nothing is kept.
+var errNotHeld = errors.New("no plan is kept of the run")
+
+// HeldPlan returns the plan that HoldPlan keeps of a run in this database, and
+// whether there is one. An engine that remembers a run which its database does
+// not know is about to work on another database than the one the run was begun on.
+func HeldPlan(ctx context.Context, db *perdurepgx.DB, run string) (p pipeline.Plan, held bool, err error) {
+	p, err = perdurepgx.Once(ctx, db, perdure.Op{Name: "pipeline.plan"}, run+"/plan", func(context.Context, pgx.Tx) (pipeline.Plan, error) {
+		return pipeline.Plan{}, errNotHeld
+	})
+	if errors.Is(err, errNotHeld) {
+		return pipeline.Plan{}, false, nil
+	}
+	return p, err == nil, err
 }

@@ -43,6 +43,9 @@ func TestARunKeepsItsPlan(t *testing.T) {
 		}
 		return builtin.HoldPlan(t.Context(), db, p)
 	}
+	if _, held, err := builtin.HeldPlan(t.Context(), db, "r"); held || err != nil {
+		t.Errorf("HeldPlan before = %v, %v", held, err)
+	}
 	for _, same := range []string{src, src, strings.Replace(src, "1m", "2m", 1)} {
 		if err := hold(same, "r"); err != nil {
 			t.Errorf("HoldPlan of the same = %v", err)
@@ -51,6 +54,12 @@ func TestARunKeepsItsPlan(t *testing.T) {
 	changed := strings.Replace(src, "select $1", "select 1 + $1", 1)
 	if err := hold(changed, "r"); !errors.Is(err, pipeline.ErrPlanChanged) || !strings.HasSuffix(err.Error(), ": step a") {
 		t.Errorf("HoldPlan of another = %v, want that step a has changed", err)
+	}
+	if p, held, err := builtin.HeldPlan(t.Context(), db, "r"); !held || err != nil || p.Run != "r" || len(p.Steps) != 1 {
+		t.Errorf("HeldPlan = %+v, %v, %v", p, held, err)
+	}
+	if _, held, err := builtin.HeldPlan(t.Context(), db, "r2"); held || err != nil { // asking is not holding
+		t.Errorf("HeldPlan of another run = %v, %v", held, err)
 	}
 	if err := hold(changed, "r2"); err != nil {
 		t.Errorf("HoldPlan of another run = %v", err)

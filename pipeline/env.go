@@ -35,6 +35,9 @@ type Env struct {
 	// Artifacts is the directory for what is too large for an output; see the
 	// function [Artifacts]. Empty means that there is none.
 	Artifacts string
+	// Progress is told what tasks tell by the function [Progress], on their
+	// goroutines, when [Env.Execute] or [Env.RunStep] runs them: an engine's own business. Nil means nobody is.
+	Progress func(t Task, done, total int)
 }
 
 // RunStep runs a step of a plan, or one of its items, and returns its output: a
@@ -73,7 +76,7 @@ func (e Env) bind(p Plan, t Task) (Task, error) {
 	if p.Steps[i].Items && def.Items == nil {
 		return t, fmt.Errorf("step %s: its items are listed by a function, which this process does not have", t.Step)
 	}
-	t.step, t.env, t.plan = &def, e, &p
+	t.step, t.env, t.plan, t.progress = &def, e, &p, e.Progress
 	return t, nil
 }
 

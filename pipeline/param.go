@@ -27,8 +27,9 @@ const (
 	ParamList   ParamType = "list" // of anything
 )
 
-// paramAny is the type of a parameter of which only the value is known.
-const paramAny ParamType = "any"
+// paramAny is the type of a parameter of which only the value is known. No file
+// can have it.
+const paramAny ParamType = "\x00any"
 
 func paramTypes() []string {
 	return []string{"string", "int", "float", "bool", "date", "path", "list"}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -157,7 +158,7 @@ func (p Plan) Definition() Definition {
 	d := Definition{Name: p.Pipeline, Secrets: p.Secrets, Parallel: p.Parallel, Steps: make([]Step, len(p.Steps))}
 	values := make(map[string]json.RawMessage)
 	if json.Unmarshal(p.Params, &values) == nil {
-		for name := range values {
+		for _, name := range slices.Sorted(maps.Keys(values)) {
 			d.Params = append(d.Params, Param{Name: name, Type: paramAny})
 		}
 	}

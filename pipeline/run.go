@@ -245,7 +245,11 @@ func (s *schedule) report(p Plan, started, now time.Time, err error) Report {
 			Name: st.def.Name, Status: st.status, Started: st.started, Attempts: st.attempts,
 			Items: len(st.outputs), Output: st.output, Failure: st.failure,
 		}
-		if !st.started.IsZero() {
+		switch {
+		case st.started.IsZero():
+		case st.ended.IsZero(): // it is at work
+			sr.Duration = now.Sub(st.started)
+		default:
 			sr.Duration = st.ended.Sub(st.started)
 		}
 		r.Steps = append(r.Steps, sr)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/perdure/perdure/builtin"
 	"github.com/perdure/perdure/pipeline"
 )
 
@@ -143,5 +142,5 @@ func readPipeline(file string) (pipeline.Definition, error) {
 	if err != nil {
 		return pipeline.Definition{}, &exitError{code: exitInvalid, err: err}
 	}
-	return pipeline.Parse(file, src, builtin.Methods())
+	return pipeline.Parse(file, src, methods())
 }

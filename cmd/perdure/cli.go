@@ -16,6 +16,7 @@ import (
 	"github.com/perdure/perdure/cmd/perdure/internal/state"
 	"github.com/perdure/perdure/examples/flights"
 	"github.com/perdure/perdure/internal/pgcluster"
+	"github.com/perdure/perdure/perduretemporal"
 	"github.com/perdure/perdure/pipeline"
 )
 
@@ -85,8 +86,8 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "format of the data on stdout: table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
-	root.AddCommand(a.demoCommand(), a.runCommand(), a.checkCommand(), a.graphCommand(), a.classifyCommand(), a.auditCommand(), //nolint:contextcheck // cobra hands it on
-		a.serveCommand(), a.breakersCommand(), a.configCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
+	root.AddCommand(a.demoCommand(), a.runCommand(), a.runsCommand(), a.checkCommand(), a.graphCommand(), a.classifyCommand(), a.auditCommand(), //nolint:contextcheck // cobra hands it on
+		a.serveCommand(), a.workerCommand(), a.breakersCommand(), a.configCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
@@ -127,6 +128,12 @@ func explain(err error) (code int, hint string) {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return exitFailed, "another address: --listen 127.0.0.1:0 takes any free port"
 	}
+	if e, ok := errors.AsType[*perduretemporal.UnreachableError](err); ok {
+		return exitUnreachable, e.Hint()
+	}
+	if e, ok := errors.AsType[*perduretemporal.NamespaceError](err); ok {
+		return exitInvalid, e.Hint()
+	}
 	if _, ok := errors.AsType[*flights.FormatError](err); ok {
 		return exitInvalid, "give the file its header line, as in examples/flights/data/flights.csv"
 	}
@@ -136,6 +143,9 @@ func explain(err error) (code int, hint string) {
 	if errors.Is(err, perdure.ErrOutcomeUnknown) {
 		_, hint = hintOf(err)
 		return exitPartial, hint
+	}
+	if e, ok := errors.AsType[*pipeline.StepError](err); ok && e.Failure.Err == nil {
+		return explainFailure(e.Failure)
 	}
 	if e, h := hintOf(err); e != nil {
 		if e.Reason == perdure.ReasonBreakerOpen {
@@ -155,6 +165,18 @@ func explain(err error) (code int, hint string) {
 		}
 	}
 	return exitFailed, ""
+}
+
+// explainFailure is explain for a step that failed in another process, or before
+// this one: only data is left of its error.
+func explainFailure(f *pipeline.Failure) (code int, hint string) {
+	switch f.Reason {
+	case perdure.ReasonOutcomeUnknown.String():
+		return exitPartial, f.Hint
+	case perdure.ReasonBreakerOpen.String():
+		return exitUnreachable, f.Hint
+	}
+	return exitFailed, f.Hint
 }
 
 func hintOf(err error) (*perdure.Error, string) {

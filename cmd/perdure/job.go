@@ -40,13 +40,13 @@ func (j job) do(ctx context.Context) (r runReport, err error) {
 	if err := j.prepare(ctx); err != nil {
 		return r, err
 	}
-	addr, faults, calm, err := j.disturb(ctx)
+	d, err := chaosFlags{j.level, j.seed}.disturb(ctx, j.place, j.server, flights.LocksAgainstTheOrder())
 	if err != nil {
 		return r, err
 	}
-	err = j.work(ctx, addr, faults, &r)
-	calmErr := calm()
-	r.Faults = faults()
+	err = j.work(ctx, d.addr, d.counts, &r)
+	calmErr := d.calm()
+	r.Faults = d.counts()
 	if calmErr != nil {
 		return r, errors.Join(err, calmErr)
 	}
@@ -70,50 +70,7 @@ func (j job) prepare(ctx context.Context) error {
 	if err = errors.Join(err, conn.Close(ctx)); err != nil || j.naive {
 		return err
 	}
-	cfg, err := j.place.pool("")
-	if err != nil {
-		return err
-	}
-	m, err := newManager("prepare")
-	if err != nil {
-		return err
-	}
-	g, err := newGuarded(ctx, m, cfg)
-	if err != nil {
-		return err
-	}
-	return errors.Join(g.db.Migrate(ctx), g.close(ctx))
-}
-
-// disturb begins to break things; faults counts them. calm ends that, and waits
-// until the server is well. Without chaos addr is empty and nothing is in
-// between.
-func (j job) disturb(ctx context.Context) (addr string, faults func() chaos.Counts, calm func() error, err error) {
-	if j.level == chaos.Off {
-		return "", func() chaos.Counts { return chaos.Counts{} }, func() error { return nil }, nil
-	}
-	target, err := j.place.proxied()
-	if err != nil {
-		return "", nil, nil, err
-	}
-	admin, err := j.place.pool("")
-	if err != nil {
-		return "", nil, nil, err
-	}
-	c, err := chaos.New(chaos.Config{
-		Level: j.level, Seed: j.seed, Target: target, Cluster: j.server.cluster,
-		Session: admin.ConnConfig, Locks: flights.LocksAgainstTheOrder(),
-	})
-	if err != nil {
-		return "", nil, nil, err
-	}
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
-	return c.Addr(), c.Counts, func() error {
-		cancel()
-		return <-ended
-	}, nil
+	return j.place.migrate(ctx)
 }
 
 // work runs the pipeline.

@@ -24,6 +24,7 @@ type listenFlags struct {
 	allowRemote bool
 	openMetrics bool
 	hosts       []string
+	stateDir    string // empty: the default
 }
 
 func (f *listenFlags) add(cmd *cobra.Command) {
@@ -38,6 +39,9 @@ func (f *listenFlags) add(cmd *cobra.Command) {
 // input are the flags in the form that package config reads.
 func (f *listenFlags) input() config.Input {
 	flags := map[string]string{"listen": f.addr}
+	if f.stateDir != "" {
+		flags["state-dir"] = f.stateDir
+	}
 	if f.admin {
 		flags["admin"] = "true"
 	}
@@ -148,8 +152,15 @@ func (s *shown) end(ctx context.Context, hold time.Duration, stop <-chan struct{
 
 // paths are where serve keeps its files, as far as the environment says: what
 // is asked for with another command is then that of the same process.
-func paths() (*config.Effective, error) {
-	return config.Load(config.Input{Env: func(name string) (string, bool) {
+func paths() (*config.Effective, error) { return pathsIn("") }
+
+// pathsIn is paths, with another state directory unless that is empty.
+func pathsIn(stateDir string) (*config.Effective, error) {
+	flags := map[string]string{}
+	if stateDir != "" {
+		flags["state-dir"] = stateDir
+	}
+	return config.Load(config.Input{Flags: flags, Env: func(name string) (string, bool) {
 		switch name {
 		case "PERDURE_STATE_DIR", "PERDURE_AUDIT_DIR", "PERDURE_ADMIN_TOKEN_FILE":
 			return os.LookupEnv(name)

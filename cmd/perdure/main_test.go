@@ -41,6 +41,10 @@ func TestScripts(t *testing.T) {
 
 			"freeport": freePort,
 			"waitfor":  waitFor,
+
+			"database": databases(t),
+			"waitfile": waitFile,
+			"runname":  runName,
 		},
 	})
 }

@@ -19,7 +19,7 @@ import (
 // nothing if there is no file to write.
 type metricsFile struct {
 	path      string
-	pipeline  string
+	names     []string // of the pipelines
 	registry  *prometheus.Registry
 	pipelines *perdureprom.Pipelines
 	ran       bool
@@ -29,10 +29,10 @@ func addMetricsFlag(cmd *cobra.Command, path *string) {
 	cmd.Flags().StringVar(path, "metrics-file", "", "write metrics here at the end, for the textfile collector of the node exporter, which reads *.prom")
 }
 
-// newMetricsFile prepares the file of a run of that pipeline. That it cannot be
+// newMetricsFile prepares the file of runs of these pipelines. That it cannot be
 // written is better known before the work than after it.
-func newMetricsFile(path, pipeline string) (*metricsFile, error) {
-	f := &metricsFile{path: path, pipeline: pipeline}
+func newMetricsFile(path string, pipelines ...string) (*metricsFile, error) {
+	f := &metricsFile{path: path, names: pipelines}
 	if path == "" {
 		return f, nil
 	}
@@ -41,7 +41,9 @@ func newMetricsFile(path, pipeline string) (*metricsFile, error) {
 		return nil, usageError("--metrics-file %s: %s is no directory", path, dir)
 	}
 	f.registry, f.pipelines = prometheus.NewRegistry(), perdureprom.NewPipelines()
-	f.pipelines.Declare(pipeline)
+	for _, name := range pipelines {
+		f.pipelines.Declare(name)
+	}
 	return f, f.registry.Register(f.pipelines)
 }
 
@@ -82,7 +84,9 @@ func (f *metricsFile) write(err error) error {
 		if e, ok := errors.AsType[*exitError](err); ok && e.code == exitInterrupted {
 			status = pipeline.StatusCanceled
 		}
-		f.pipelines.RunEnded(f.pipeline, string(status), time.Now())
+		for _, name := range f.names {
+			f.pipelines.RunEnded(name, string(status), time.Now())
+		}
 	}
 	if fault := perdureprom.WriteFile(f.path, f.registry); fault != nil {
 		return errors.Join(err, fmt.Errorf("writing --metrics-file: %w", fault))

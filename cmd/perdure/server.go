@@ -21,11 +21,20 @@ import (
 type serverFlags struct {
 	url      string
 	embedded bool
+	// named says that a private server makes no sense: one must be named.
+	named bool
 }
 
 func (f *serverFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.url, "database-url", "", "connection URL or key=value string (default: $DATABASE_URL, else PG*)")
+	f.addURL(cmd)
+	f.named = false
 	cmd.Flags().BoolVar(&f.embedded, "embedded", false, "run a private PostgreSQL from the installed server binaries, and remove it afterwards")
+}
+
+// addURL is add for commands whose work was begun on a server that stays.
+func (f *serverFlags) addURL(cmd *cobra.Command) {
+	f.named = true
+	cmd.Flags().StringVar(&f.url, "database-url", "", "connection URL or key=value string (default: $DATABASE_URL, else PG*)")
 }
 
 // server is where the work is done: a private cluster, or the user's server.
@@ -45,6 +54,9 @@ func (f serverFlags) open(ctx context.Context, preferEmbedded bool) (*server, er
 	if !named && !preferEmbedded {
 		url = os.Getenv("DATABASE_URL")
 		named = url != "" || os.Getenv("PGHOST") != "" || os.Getenv("PGSERVICE") != "" || os.Getenv("PGDATABASE") != ""
+	}
+	if f.named && !named {
+		return nil, &exitError{code: exitUsage, err: errors.New("no database is named"), hint: "--database-url URL, or DATABASE_URL, or PGHOST and its like"}
 	}
 	if f.embedded || !named {
 		return startEmbedded(ctx)

@@ -177,8 +177,9 @@ func thousands(n int64) string {
 func percent(f float64) string { return fmt.Sprintf("%.1f %%", 100*f) }
 
 const (
-	green = "32"
-	red   = "31"
+	green  = "32"
+	red    = "31"
+	yellow = "33"
 )
 
 // color paints s if stdout is a terminal and NO_COLOR is not set.
