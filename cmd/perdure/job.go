@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/cmd/perdure/internal/runs"
 	"github.com/perdure/perdure/examples/flights"
 	"github.com/perdure/perdure/internal/chaos"
 	"github.com/perdure/perdure/perdurepgx"
@@ -29,6 +30,7 @@ type job struct {
 	manager *perdure.Manager
 	shown   *shown
 	file    *metricsFile
+	trail   *runTrail // nil: none is kept
 	show    func(label string, total int, note func() string) progress
 }
 
@@ -109,9 +111,16 @@ func (j job) work(ctx context.Context, addr string, faults func() chaos.Counts, 
 	}
 	c := flights.Config{Data: j.data, Runner: runner}
 	p := j.show(j.label, c.Tasks(), func() string { return brief(faults()) })
-	report, err := pipeline.Run(ctx, flights.Pipeline(c), pipeline.Options{
-		Run: j.place.run, Params: c.Params(), Observe: p.observe, Stop: j.stop,
+	d := flights.Pipeline(c)
+	plan, err := d.Freeze(j.place.run, c.Params())
+	if err != nil {
+		return errors.Join(err, finish(r))
+	}
+	watched := j.shown.watch(runs.Begin{Plan: plan, Engine: engineInline}, j.trail.sink())
+	report, err := pipeline.Run(ctx, d, pipeline.Options{
+		Run: plan.Run, Params: c.Params(), Observe: func(e pipeline.Event) { p.observe(e); watched.Observe(e) }, Stop: j.stop,
 	})
+	watched.End(report, err)
 	p.end(err == nil)
 	if !j.naive {
 		j.file.took(report)

@@ -34,11 +34,14 @@ type Registry struct {
 // NewRegistry returns a Registry without runs.
 func NewRegistry() *Registry { return &Registry{} }
 
-// Remember shows also the runs that an engine remembers.
+// Remember shows also the runs that an engine remembers. Nil shows them no longer.
 func (r *Registry) Remember(engine pipeline.Durable) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.engine = engine
+	r.engine, r.asked = engine, time.Time{}
+	if engine == nil {
+		r.recalled = nil
+	}
 }
 
 // add shows a run, in the place of an older one of that name.
@@ -168,7 +171,7 @@ func (r *Registry) recall(ctx context.Context, now time.Time) ([]Run, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.asking, r.asked = false, time.Now()
-	if err == nil {
+	if err == nil && r.engine == engine {
 		r.recalled = r.recalled[:0:0]
 		for i := range infos {
 			r.recalled = append(r.recalled, ofInfo(&infos[i]))
