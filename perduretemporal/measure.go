@@ -2,7 +2,6 @@ package perduretemporal
 
 import (
 	"errors"
-	"slices"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
