@@ -18,7 +18,7 @@ const (
 	leastBar   = 3   // so that the shortest step can be seen
 	unfolded   = 40  // steps that are all shown
 	notables   = 12  // of more, those that fail or work
-	foldedRows = 200 // of one status
+	foldedRows = 100 // of one status
 )
 
 // detail is how much of a chart is wanted.

@@ -46,7 +46,11 @@ func (s span) waterfall(steps []runs.Step) *Waterfall {
 		if !st.Ended.IsZero() {
 			end = st.Ended
 		}
-		lines[class] = append(lines[class], stretch{i / together, s.x(st.Started), max(s.x(end), s.x(st.Started)+leastBar)})
+		least := float64(leastBar)
+		if class == "failed" { // it is what people look for
+			least *= 3
+		}
+		lines[class] = append(lines[class], stretch{i / together, s.x(st.Started), max(s.x(end), s.x(st.Started)+least)})
 	}
 	var said []string
 	for _, class := range []string{"canceled", "succeeded", "running", "waiting", "failed"} {

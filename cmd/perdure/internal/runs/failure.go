@@ -42,7 +42,7 @@ func failureOf(f *pipeline.Failure) *Failure {
 	case out.Text == "":
 		out.Text = "an error: " + untold
 	case isType(out.Text):
-		out.Text += ": " + untold
+		out.Text = "an error of the type " + out.Text + ": " + untold
 	}
 	out.Text = bounded(out.Text)
 	return out
