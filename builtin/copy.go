@@ -29,7 +29,7 @@ const (
 
 type copyInput struct {
 	Table     string   `json:"table" jsonschema:"the table, perhaps with its schema"`
-	File      string   `json:"file" jsonschema:"the file; a record is a line"`
+	File      string   `json:"file" jsonschema:"the file; a record is a line; a relative path starts at the pipeline's directory"`
 	Format    string   `json:"format,omitempty" jsonschema:"csv or jsonl; the default is the file's extension"`
 	Columns   []string `json:"columns,omitempty" jsonschema:"the table's columns; the default is the header of the CSV, or the keys of the first object"`
 	Header    *bool    `json:"header,omitempty" jsonschema:"whether the first line of the CSV is one; default true"`
@@ -85,7 +85,7 @@ func (s *sql) copy(ctx context.Context, in copyInput) (copyOutput, error) {
 	if in.Batch == 0 {
 		in.Batch = defaultBatch
 	}
-	f, err := os.Open(in.File)
+	f, err := os.Open(pipeline.Path(ctx, in.File))
 	if err != nil {
 		return copyOutput{}, err
 	}

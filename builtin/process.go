@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -51,7 +52,7 @@ type processInput struct {
 	Input      json.RawMessage   `json:"input,omitempty" jsonschema:"goes to its stdin, as JSON"`
 	Env        map[string]string `json:"env,omitempty" jsonschema:"variables of its environment"`
 	Pass       []string          `json:"pass,omitempty" jsonschema:"variables that it gets from this process; beside them PATH, HOME, LANG, TZ and TMPDIR"`
-	Dir        string            `json:"dir,omitempty" jsonschema:"its working directory"`
+	Dir        string            `json:"dir,omitempty" jsonschema:"its working directory; a relative path starts at the pipeline's directory, which is the default"`
 	Idempotent bool              `json:"idempotent,omitempty" jsonschema:"running it twice is the same as running it once, so that it may be run again"`
 	RetryOn    []int             `json:"retry_on,omitempty" jsonschema:"exit codes after which another run makes sense; default 75"`
 }
@@ -78,7 +79,9 @@ func (p *process) run(ctx context.Context, in processInput) (json.RawMessage, er
 
 func (p *process) attempt(ctx context.Context, in processInput) (json.RawMessage, error) {
 	cmd := exec.CommandContext(ctx, in.Command[0], in.Command[1:]...) //nolint:gosec // the pipeline names its commands
-	cmd.Dir = in.Dir
+	if cmd.Dir = pipeline.Path(ctx, in.Dir); in.Dir == "" {
+		cmd.Dir = pipeline.Dir(ctx)
+	}
 	env, err := p.environment(ctx, in)
 	if err != nil {
 		return nil, err
@@ -162,7 +165,11 @@ func (p *process) environment(ctx context.Context, in processInput) ([]string, e
 	}
 	if key := pipeline.Key(ctx, "process"); key != "" {
 		env = append(env, "PERDURE_KEY="+key, "PERDURE_STEP="+pipeline.StepName(ctx))
-		if dir, err := pipeline.Artifacts(ctx); err == nil {
+		dir, err := pipeline.Artifacts(ctx)
+		if err == nil { // it may be relative to this process, which works elsewhere than the command
+			dir, err = filepath.Abs(dir)
+		}
+		if err == nil {
 			env = append(env, "PERDURE_ARTIFACTS="+dir)
 		} else if !errors.Is(err, pipeline.ErrNoArtifacts) {
 			return nil, err

@@ -19,7 +19,7 @@ const maxScript = 1 << 20
 
 type scriptInput struct {
 	SQL         string `json:"sql,omitempty" jsonschema:"the statements, with ; in between"`
-	File        string `json:"file,omitempty" jsonschema:"a file of them, instead of sql"`
+	File        string `json:"file,omitempty" jsonschema:"a file of them, instead of sql; a relative path starts at the pipeline's directory"`
 	Transaction *bool  `json:"transaction,omitempty" jsonschema:"false runs each statement by itself, for what cannot be in a transaction; it needs idempotent"`
 	Idempotent  bool   `json:"idempotent,omitempty" jsonschema:"running any of it twice is the same as running it once"`
 }
@@ -43,14 +43,15 @@ type scriptOutput struct {
 func (s *sql) script(ctx context.Context, in scriptInput) (scriptOutput, error) {
 	text := in.SQL
 	if in.File != "" {
-		info, err := os.Stat(in.File)
+		file := pipeline.Path(ctx, in.File)
+		info, err := os.Stat(file)
 		if err == nil && info.Size() > maxScript {
 			err = fmt.Errorf("%s: %d bytes are more than %d", in.File, info.Size(), maxScript)
 		}
 		if err != nil {
 			return scriptOutput{}, err
 		}
-		b, err := os.ReadFile(in.File)
+		b, err := os.ReadFile(file)
 		if err != nil {
 			return scriptOutput{}, err
 		}

@@ -54,6 +54,10 @@ type Definition struct {
 	Params []Param
 	// Secrets are what ${secrets.NAME} may name.
 	Secrets []Secret
+	// Dir is the directory from which the relative paths in the definition start:
+	// that of its file, and absolute, if it has one. Empty means the working directory of the
+	// process that runs a step. It is not part of the plan's digest. See the function [Path].
+	Dir string
 	// Parallel is the most tasks (steps, or items of steps) that run at once.
 	// Zero means 4.
 	Parallel int

@@ -32,6 +32,10 @@ type Env struct {
 	// is called when the task has ended, with its error or nil. It is the place for a span: see
 	// perdureotel/otelpipeline. It must not block or panic.
 	Around func(ctx context.Context, pipeline string, t Task) (context.Context, func(error))
+	// Dir is the directory from which the relative paths of every plan start. Empty
+	// means that of the plan; it is for processes on machines that have the files elsewhere. See the
+	// function [Path].
+	Dir string
 	// Artifacts is the directory for what is too large for an output; see the
 	// function [Artifacts]. Empty means that there is none.
 	Artifacts string
@@ -78,6 +82,14 @@ func (e Env) bind(p Plan, t Task) (Task, error) {
 	}
 	t.step, t.env, t.plan, t.progress = &def, e, &p, e.Progress
 	return t, nil
+}
+
+// dir is where relative paths of the plan start in this process.
+func (e Env) dir(p *Plan) string {
+	if e.Dir == "" && p != nil {
+		return p.Dir
+	}
+	return e.Dir
 }
 
 // definition is what the plan was made from, with the functions of this process.

@@ -14,6 +14,7 @@ type scope struct {
 	run, step, item string
 	policy          *perdure.Policy
 	artifacts       string // directory of the process
+	dir             string // from which relative paths start
 	progress        func(done, total int)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,7 @@ const (
 	ParamFloat  ParamType = "float"
 	ParamBool   ParamType = "bool"
 	ParamDate   ParamType = "date" // YYYY-MM-DD
-	ParamPath   ParamType = "path" // of a file or a directory, as the steps that use it understand it
+	ParamPath   ParamType = "path" // of a file or a directory; see the function Path for what a relative one means
 	ParamList   ParamType = "list" // of anything
 )
 
@@ -129,7 +130,8 @@ func (t ParamType) checkText(s string) error {
 }
 
 // ParseParam returns a value from its text, as a command line has it: a list
-// as JSON or as texts with commas in between.
+// as JSON or as texts with commas in between. A relative path starts at the working directory of the
+// process, as whoever types it expects, and is made absolute.
 func (t ParamType) ParseParam(text string) (json.RawMessage, error) {
 	switch t { //nolint:exhaustive // the others are texts
 	case ParamInt, ParamFloat, ParamBool:
@@ -146,6 +148,12 @@ func (t ParamType) ParseParam(text string) (json.RawMessage, error) {
 			return json.RawMessage("[]"), nil
 		}
 		return marshal(strings.Split(text, ","))
+	}
+	if t == ParamPath && text != "" {
+		var err error
+		if text, err = filepath.Abs(text); err != nil {
+			return nil, err
+		}
 	}
 	value, err := marshal(text)
 	if err != nil {

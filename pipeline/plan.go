@@ -31,6 +31,7 @@ type Plan struct {
 	Run      string          `json:"run"`
 	Params   json.RawMessage `json:"params,omitempty"`
 	Secrets  []Secret        `json:"secrets,omitempty"` // where they come from, never what they are
+	Dir      string          `json:"dir,omitempty"`     // from which relative paths start
 	Parallel int             `json:"parallel,omitempty"`
 	Steps    []PlanStep      `json:"steps"`
 }
@@ -59,7 +60,7 @@ func (d Definition) Freeze(run string, params any) (Plan, error) {
 	if why := badName(run); why != "" {
 		return Plan{}, fmt.Errorf("run: %s", why)
 	}
-	p := Plan{Pipeline: d.Name, Run: run, Secrets: d.Secrets, Parallel: d.Parallel, Steps: make([]PlanStep, 0, len(d.Steps))}
+	p := Plan{Pipeline: d.Name, Run: run, Secrets: d.Secrets, Dir: d.Dir, Parallel: d.Parallel, Steps: make([]PlanStep, 0, len(d.Steps))}
 	var err error
 	if p.Params, err = d.freezeParams(params); err != nil {
 		return Plan{}, err
@@ -155,7 +156,7 @@ func (d Definition) RunID(values map[string]json.RawMessage) (string, error) {
 // Definition returns the definition that the plan was made from, for a process
 // that has only the plan. Steps whose work is a function have none in it.
 func (p Plan) Definition() Definition {
-	d := Definition{Name: p.Pipeline, Secrets: p.Secrets, Parallel: p.Parallel, Steps: make([]Step, len(p.Steps))}
+	d := Definition{Name: p.Pipeline, Secrets: p.Secrets, Dir: p.Dir, Parallel: p.Parallel, Steps: make([]Step, len(p.Steps))}
 	values := make(map[string]json.RawMessage)
 	if json.Unmarshal(p.Params, &values) == nil {
 		for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -188,7 +189,7 @@ func (s *PlanStep) step() Step {
 
 // Digest is a SHA-256 of what the run does: its parameters, and the name, work,
 // input, order and conditions of its steps. How it is tried (parallel, attempts, delays, timeouts and
-// policies) is not in it, so that tuning does not forbid to resume.
+// policies) is not in it, so that tuning does not forbid to resume, and neither is Dir, so that moving the files does not.
 func (p Plan) Digest() string {
 	what := Plan{Pipeline: p.Pipeline, Run: p.Run, Secrets: p.Secrets}
 	what.Params = orderly(p.Params)

@@ -332,7 +332,7 @@ func TestParametersAreChecked(t *testing.T) {
 		{ParamList, "", "[]"},
 		{ParamString, "", `""`},
 		{ParamPath, "", ""},
-		{ParamPath, "a/<b>", `"a/<b>"`},
+		{ParamPath, "/a/<b>", `"/a/<b>"`},
 		{ParamString, "a\x00", ""},
 	} {
 		got, err := c.t.ParseParam(c.text)

@@ -42,7 +42,7 @@ func (t Task) Execute(ctx context.Context) Outcome {
 }
 
 func (t Task) execute(ctx context.Context) (_ json.RawMessage, err error) {
-	s := scope{run: t.Run, step: t.Step, item: t.Item, policy: t.step.Policy, artifacts: t.env.Artifacts}
+	s := scope{run: t.Run, step: t.Step, item: t.Item, policy: t.step.Policy, artifacts: t.env.Artifacts, dir: t.env.dir(t.plan)}
 	if t.progress != nil {
 		s.progress = func(done, total int) { t.progress(t, done, total) }
 	}

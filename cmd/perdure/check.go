@@ -142,5 +142,10 @@ func readPipeline(file string) (pipeline.Definition, error) {
 	if err != nil {
 		return pipeline.Definition{}, &exitError{code: exitInvalid, err: err}
 	}
-	return pipeline.Parse(file, src, methods())
+	d, err := pipeline.Parse(file, src, methods())
+	if err != nil {
+		return pipeline.Definition{}, err
+	}
+	d.Dir, err = filepath.Abs(filepath.Dir(file))
+	return d, err
 }

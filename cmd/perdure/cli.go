@@ -87,7 +87,7 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.PersistentFlags().StringVarP(&a.output, "output", "o", "table", "format of the data on stdout: table or json")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError("%w", err) })
 	root.AddCommand(a.demoCommand(), a.runCommand(), a.runsCommand(), a.checkCommand(), a.graphCommand(), a.classifyCommand(), a.auditCommand(), //nolint:contextcheck // cobra hands it on
-		a.serveCommand(), a.workerCommand(), a.breakersCommand(), a.configCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
+		a.serveCommand(), a.workerCommand(), a.breakersCommand(), a.configCommand(), a.doctorCommand(), a.chaosCommand(), a.manCommand(), a.versionCommand()) //nolint:contextcheck // cobra hands it on
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK

@@ -4,8 +4,11 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/builtin"
 	"github.com/perdure/perdure/component"
+	"github.com/perdure/perdure/examples/flights"
+	"github.com/perdure/perdure/perdurepgx"
 	"github.com/perdure/perdure/pipeline"
 	"github.com/perdure/perdure/redact"
 )
@@ -14,10 +17,17 @@ import (
 // process is asked to end first, and killed later.
 const methodGrace = 15 * time.Second
 
-// factories are the components that the command brings along.
-func factories(g *guarded, url redact.Secret, log *slog.Logger) []component.Factory {
-	return append(builtin.Factories(builtin.Config{DB: g.db, DatabaseURL: url, Log: log}), component.Retry(g.manager))
+// factories are the components that the command brings along. Without a database
+// they can only be described.
+func factories(db *perdurepgx.DB, m *perdure.Manager, url redact.Secret, log *slog.Logger) []component.Factory {
+	return append(builtin.Factories(builtin.Config{DB: db, DatabaseURL: url, Log: log}), component.Retry(m), flights.Factory(db))
 }
 
 // methods are what these components can do, for files that are only read.
-func methods() []pipeline.Method { return builtin.Methods() }
+func methods() []pipeline.Method {
+	l, err := component.New(component.Config{Factories: factories(nil, nil, redact.Secret{}, nil)})
+	if err != nil {
+		return nil // a test shows that it does not happen
+	}
+	return pipeline.MethodsOf(l, builtin.Literal())
+}

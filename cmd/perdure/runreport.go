@@ -110,13 +110,17 @@ func (r workReport) text() string {
 	if r.Chaos == nil {
 		return ""
 	}
-	f, d := r.Chaos.Faults, *r.CommitsInDoubt
-	return fmt.Sprintf("\nChaos (%s, seed %d): %s, %s, %s, %d commit replies lost, %d connections cut before COMMIT.\n",
-		r.Chaos.Level, r.Chaos.Seed, counted(f.PostmasterKills, "kill")+" of the postmaster", counted(f.ImmediateStops, "immediate stop"),
-		counted(f.BackendKills, "kill")+" of a backend", f.CommitRepliesLost, f.CutBeforeCommit) +
-		fmt.Sprintf("Work: %s calls, %s retries, %s commits in doubt (%s committed, %s aborted, %s unknown).\n",
-			thousands(r.Calls), thousands(r.Retries), thousands(d.Committed+d.Aborted+d.Unknown),
-			thousands(d.Committed), thousands(d.Aborted), thousands(d.Unknown))
+	d := *r.CommitsInDoubt
+	return "\n" + r.Chaos.text() + fmt.Sprintf("Work: %s calls, %s retries, %s commits in doubt (%s committed, %s aborted, %s unknown).\n",
+		thousands(r.Calls), thousands(r.Retries), thousands(d.Committed+d.Aborted+d.Unknown),
+		thousands(d.Committed), thousands(d.Aborted), thousands(d.Unknown))
+}
+
+// text is a line that says what was broken.
+func (r chaosReport) text() string {
+	return fmt.Sprintf("Chaos (%s, seed %d): %s of the postmaster, %s, %s of a backend, %s commit replies lost, %s connections cut before COMMIT.\n",
+		r.Level, r.Seed, counted(r.Faults.PostmasterKills, "kill"), counted(r.Faults.ImmediateStops, "immediate stop"),
+		counted(r.Faults.BackendKills, "kill"), thousands(int64(r.Faults.CommitRepliesLost)), thousands(int64(r.Faults.CutBeforeCommit)))
 }
 
 // statusWord is a status as the first word of a report.

@@ -108,7 +108,7 @@ func (w *workshop) disturbed(ctx context.Context, m *perdure.Manager, f workFlag
 	if err != nil {
 		return err
 	}
-	loader, err := component.New(component.Config{Grace: methodGrace, Factories: factories(w.guarded, url, w.log)})
+	loader, err := component.New(component.Config{Grace: methodGrace, Factories: factories(w.guarded.db, w.guarded.manager, url, w.log)})
 	if err != nil {
 		return err
 	}

@@ -53,8 +53,8 @@ func selection(ctx context.Context, q Querier, where string, args ...any) ([]Row
 	})
 }
 
-func (s steps) read(ctx context.Context, op perdure.Op, where string, args ...any) (rows []Row, err error) {
-	err = s.Runner.Read(ctx, op, func(ctx context.Context, q Querier) error {
+func read(ctx context.Context, r Runner, op perdure.Op, where string, args ...any) (rows []Row, err error) {
+	err = r.Read(ctx, op, func(ctx context.Context, q Querier) error {
 		rows, err = selection(ctx, q, where, args...)
 		return err
 	})
@@ -68,14 +68,17 @@ type trained struct {
 }
 
 func (s steps) train(ctx context.Context, _ pipeline.Input) (any, error) {
-	split := s.Params().Split
-	rows, err := s.read(ctx, opTrain, "where day < $1::text::date", split)
+	return train(ctx, s.Runner, s.Params().Split)
+}
+
+func train(ctx context.Context, r Runner, before string) (trained, error) {
+	rows, err := read(ctx, r, opTrain, "where day < $1::text::date", before)
 	if err != nil {
-		return nil, err
+		return trained{}, err
 	}
-	m, err := Train(rows, split)
+	m, err := Train(rows, before)
 	if err != nil {
-		return nil, err
+		return trained{}, err
 	}
 	late := 0
 	for _, r := range rows {
@@ -97,16 +100,20 @@ func (s steps) evaluate(ctx context.Context, in pipeline.Input) (any, error) {
 	if err := in.Output("train", &t); err != nil {
 		return nil, err
 	}
+	return evaluate(ctx, s.Runner, t)
+}
+
+func evaluate(ctx context.Context, r Runner, t trained) (evaluated, error) {
 	if err := t.Model.check(); err != nil {
-		return nil, err
+		return evaluated{}, err
 	}
-	rows, err := s.read(ctx, opEvaluate, "where day >= $1::text::date", t.Model.Before)
+	rows, err := read(ctx, r, opEvaluate, "where day >= $1::text::date", t.Model.Before)
 	if err != nil {
-		return nil, err
+		return evaluated{}, err
 	}
 	m, err := Evaluate(column(rows, func(r Row) bool { return r.Late }), column(rows, t.Model.Predict), t.Base)
 	if err != nil {
-		return nil, err
+		return evaluated{}, err
 	}
 	return evaluated{Model: t.Model, Metrics: m}, nil
 }
@@ -121,13 +128,17 @@ func (s steps) register(ctx context.Context, in pipeline.Input) (any, error) {
 	if err := in.Output("evaluate", &e); err != nil {
 		return nil, err
 	}
+	return register(ctx, s.Runner, e)
+}
+
+func register(ctx context.Context, r Runner, e evaluated) (registered, error) {
 	description, err := json.Marshal(e)
 	if err != nil {
-		return nil, err
+		return registered{}, err
 	}
 	sum := sha256.Sum256(description)
 	digest := hex.EncodeToString(sum[:])
-	_, err = s.Runner.Effect(ctx, opRegister, "insert", func(ctx context.Context, tx pgx.Tx) (int64, error) {
+	_, err = r.Effect(ctx, opRegister, "insert", func(ctx context.Context, tx pgx.Tx) (int64, error) {
 		tag, err := tx.Exec(ctx, insertModel, digest, string(description))
 		return tag.RowsAffected(), err
 	})
@@ -149,17 +160,23 @@ func (s steps) predict(ctx context.Context, in pipeline.Input) (any, error) {
 	if err := in.Output("train", &t); err != nil {
 		return nil, err
 	}
-	if err := t.Model.check(); err != nil {
-		return nil, err
+	return predict(ctx, s.Runner, t.Model, s.Data.Flights[b.From:b.To])
+}
+
+// predict stores a prediction for each of the flights, which follow each other in
+// the file.
+func predict(ctx context.Context, r Runner, m *Model, flights []Flight) (int64, error) {
+	if err := m.check(); err != nil {
+		return 0, err
 	}
-	first, last := s.Data.Flights[b.From].Line, s.Data.Flights[b.To-1].Line
-	return s.Runner.Effect(ctx, opPredict, "insert", func(ctx context.Context, tx pgx.Tx) (int64, error) {
+	first, last := flights[0].Line, flights[len(flights)-1].Line
+	return r.Effect(ctx, opPredict, "insert", func(ctx context.Context, tx pgx.Tx) (int64, error) {
 		rows, err := selection(ctx, tx, "where line between $1 and $2", first, last)
 		if err != nil {
 			return 0, fmt.Errorf("features: %w", err)
 		}
 		tag, err := tx.Exec(ctx, insertPredictions,
-			column(rows, func(r Row) int { return r.Line }), column(rows, t.Model.Predict))
+			column(rows, func(r Row) int { return r.Line }), column(rows, m.Predict))
 		return tag.RowsAffected(), err
 	})
 }

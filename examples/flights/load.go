@@ -67,10 +67,13 @@ func (s steps) load(ctx context.Context, in pipeline.Input) (any, error) {
 		return nil, err
 	}
 	if b.List == "rejects" {
-		return s.loadRejects(ctx, s.Data.Rejects[b.From:b.To])
+		return loadRejects(ctx, s.Runner, s.Data.Rejects[b.From:b.To])
 	}
-	rows := s.Data.Flights[b.From:b.To]
-	return s.Runner.Effect(ctx, opLoad, "insert", func(ctx context.Context, tx pgx.Tx) (int64, error) {
+	return loadFlights(ctx, s.Runner, s.Data.Flights[b.From:b.To])
+}
+
+func loadFlights(ctx context.Context, r Runner, rows []Flight) (int64, error) {
+	return r.Effect(ctx, opLoad, "insert", func(ctx context.Context, tx pgx.Tx) (int64, error) {
 		tag, err := tx.Exec(ctx, insertFlights,
 			column(rows, func(f Flight) int { return f.Line }), column(rows, func(f Flight) time.Time { return f.Departure }),
 			column(rows, func(f Flight) int { return f.Delay }), column(rows, func(f Flight) int { return f.Distance }),
@@ -103,8 +106,8 @@ func departures(ctx context.Context, tx pgx.Tx, rows []Flight) error {
 	return nil
 }
 
-func (s steps) loadRejects(ctx context.Context, rows []Reject) (any, error) {
-	return s.Runner.Effect(ctx, opReject, "insert", func(ctx context.Context, tx pgx.Tx) (int64, error) {
+func loadRejects(ctx context.Context, r Runner, rows []Reject) (int64, error) {
+	return r.Effect(ctx, opReject, "insert", func(ctx context.Context, tx pgx.Tx) (int64, error) {
 		tag, err := tx.Exec(ctx, insertRejects,
 			column(rows, func(r Reject) int { return r.Line }), column(rows, func(r Reject) string { return r.Reason }),
 			column(rows, func(r Reject) string { return r.Text }))

@@ -155,6 +155,9 @@ func (m *Model) Predict(r Row) float64 {
 
 // check refuses a model that was changed on its way.
 func (m *Model) check() error {
+	if m == nil {
+		return errors.New("model: there is none")
+	}
 	n := len(columns())
 	if len(m.Names) != n || len(m.Means) != n || len(m.Scales) != n || len(m.Coefficients) != n {
 		return errors.New("model: its lists differ in length")

@@ -89,6 +89,8 @@ func TestTheSameInputGivesTheSameBits(t *testing.T) {
 		t.Errorf("digest with one worker and large batches = %s, with eight and small ones %s", second.Digest, first.Digest)
 	}
 
+	runYAML(t, first)
+
 	// The same run again finds everything done.
 	if _, again := run(t, conn, Config{Data: d, Runner: runner}, "first"); !cmp.Equal(again, first) {
 		t.Errorf("the same run again (-first +again):\n%s", cmp.Diff(first, again))
