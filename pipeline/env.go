@@ -27,6 +27,11 @@ type Env struct {
 	// Pipeline returns the definition whose steps have functions, by its name, for
 	// plans that were frozen from one. Nil means that this process has none.
 	Pipeline func(name string) (Definition, bool)
+	// Around, if it is set, is called before each task of a run of the named pipeline, on its goroutine. The task
+	// runs under the context that it returns, which must be ctx or come from it; the function that it returns
+	// is called when the task has ended, with its error or nil. It is the place for a span: see
+	// perdureotel/otelpipeline. It must not block or panic.
+	Around func(ctx context.Context, pipeline string, t Task) (context.Context, func(error))
 	// Dir is the directory from which the relative paths of every plan start. Empty
 	// means that of the plan; it is for processes on machines that have the files elsewhere. See the
 	// function [Path].

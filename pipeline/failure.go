@@ -7,11 +7,15 @@ import (
 	"time"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/redact"
 )
 
 // Failure is why a task failed, as data: an engine that remembers keeps it.
 type Failure struct {
-	Message  string `json:"message"`
+	Message string `json:"message"`
+	// Safe is what may be shown of it to whoever looks: the message may hold data. It is as [redact.Error]
+	// says; empty if nobody knew.
+	Safe     string `json:"safe,omitempty"`
 	Hint     string `json:"hint,omitempty"`
 	Reason   string `json:"reason,omitempty"`
 	SQLState string `json:"sqlstate,omitempty"`
@@ -52,11 +56,17 @@ type later struct {
 func (e *later) Error() string { return e.err.Error() }
 func (e *later) Unwrap() error { return e.err }
 
+// stater is an error of a server, as drivers make them.
+type stater interface {
+	error
+	SQLState() string
+}
+
 // NewFailure says what err means for the task that ended with it. Another try
 // makes sense only if perdure said so: after an error of another kind nobody
 // knows, and perdure never guesses.
 func NewFailure(err error) *Failure {
-	f := &Failure{Message: err.Error(), Err: err}
+	f := &Failure{Message: err.Error(), Safe: redact.Error(err), Err: err}
 	if p, ok := errors.AsType[*PanicError](err); ok {
 		f.Stack = string(p.Stack)
 		return f
@@ -67,6 +77,9 @@ func NewFailure(err error) *Failure {
 	}
 	e, ok := errors.AsType[*perdure.Error](err)
 	if !ok {
+		if s, ok := errors.AsType[stater](err); ok {
+			f.SQLState = s.SQLState()
+		}
 		return f
 	}
 	f.Hint, f.Reason, f.SQLState, f.RetryAt = e.Hint, e.Reason.String(), e.Verdict.SQLState, e.RetryAt

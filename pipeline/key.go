@@ -58,6 +58,12 @@ func Progress(ctx context.Context, done, total int) {
 	}
 }
 
+// RunName returns the name of the run that ctx belongs to, or "".
+func RunName(ctx context.Context) string {
+	s, _ := scopeOf(ctx)
+	return s.run
+}
+
 // StepName returns the name of the step that ctx belongs to, or "".
 func StepName(ctx context.Context) string {
 	s, _ := scopeOf(ctx)

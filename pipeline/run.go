@@ -166,7 +166,7 @@ func (l *loop) start(ctx context.Context) {
 		}
 		t.progress, t.step, t.env, t.plan = l.watch.progress, l.s.steps[t.at].def, l.env, l.plan
 		if first {
-			l.watch.send(Event{Kind: EventStepStarted, At: l.e.Now(), Step: t.Step, Status: StatusRunning})
+			l.watch.send(Event{Kind: EventStepStarted, At: l.e.Now(), Step: t.Step, Status: StatusRunning, Attempts: 1})
 		}
 		l.e.Start(ctx, t)
 	}
@@ -185,13 +185,13 @@ func (l *loop) take(ctx context.Context, sig Signal) {
 		if !again.IsZero() {
 			l.watch.send(Event{
 				Kind: EventWaiting, At: now, Step: sig.Task.Step, Item: sig.Task.Item,
-				Until: again, Failure: sig.Outcome.Failure, Status: StatusRunning,
+				Until: again, Failure: sig.Outcome.Failure, Status: StatusRunning, Attempts: st.attempts,
 			})
 			l.e.Wake(ctx, sig.Task, again)
 		} else if sig.Outcome.Failure == nil && st.listed {
 			l.watch.send(Event{
 				Kind: EventProgress, At: now, Step: sig.Task.Step, Item: sig.Task.Item,
-				Done: st.done, Total: len(st.outputs), Status: StatusRunning,
+				Done: st.done, Total: len(st.outputs), Status: StatusRunning, Attempts: st.attempts,
 			})
 		}
 	}

@@ -41,18 +41,24 @@ func (t Task) Execute(ctx context.Context) Outcome {
 	return Outcome{Output: raw}
 }
 
-func (t Task) execute(ctx context.Context) (json.RawMessage, error) {
+func (t Task) execute(ctx context.Context) (_ json.RawMessage, err error) {
+	s := scope{run: t.Run, step: t.Step, item: t.Item, policy: t.step.Policy, artifacts: t.env.Artifacts, dir: t.env.dir(t.plan)}
+	if t.progress != nil {
+		s.progress = func(done, total int) { t.progress(t, done, total) }
+	}
+	ctx = context.WithValue(ctx, scopeKey{}, s)
+	if around := t.env.Around; around != nil {
+		var end func(error)
+		ctx, end = around(ctx, t.plan.Pipeline, t)
+		defer func() { end(err) }()
+	}
 	if t.step.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, t.step.Timeout,
 			fmt.Errorf("step %s: timeout of %v: %w", t.Step, t.step.Timeout, context.DeadlineExceeded))
 		defer cancel()
 	}
-	s := scope{run: t.Run, step: t.Step, item: t.Item, policy: t.step.Policy, artifacts: t.env.Artifacts, dir: t.env.dir(t.plan)}
-	if t.progress != nil {
-		s.progress = func(done, total int) { t.progress(t, done, total) }
-	}
-	v, err := t.call(context.WithValue(ctx, scopeKey{}, s))
+	v, err := t.call(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -33,10 +33,13 @@ func (w *watcher) send(e Event) {
 func (w *watcher) progress(t Task, done, total int) {
 	w.send(Event{
 		Kind: EventProgress, At: time.Now(), Step: t.Step, Item: t.Item,
-		Done: done, Total: total, Status: StatusRunning,
+		Done: done, Total: total, Parts: true, Status: StatusRunning,
 	})
 }
 
 func (w *watcher) ended(st *stepState, now time.Time) {
-	w.send(Event{Kind: EventStepEnded, At: now, Step: st.def.Name, Status: st.status, Failure: st.failure, Done: st.done, Total: len(st.outputs)})
+	w.send(Event{
+		Kind: EventStepEnded, At: now, Step: st.def.Name, Status: st.status, Failure: st.failure,
+		Done: st.done, Total: len(st.outputs), Attempts: st.attempts,
+	})
 }

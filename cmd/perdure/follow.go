@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/perdure/perdure/cmd/perdure/internal/runs"
 	"github.com/perdure/perdure/pipeline"
 )
 
@@ -30,7 +31,11 @@ func (a *app) follow(ctx context.Context, w *workshop, f following, do func(cont
 	if already {
 		say(w.show, "Run %s has succeeded already, at %s: this is its result, and nothing is run.", run, clock(f.before.Ended))
 	}
-	report, err := w.attend(ctx, f.plan, f.options, do)
+	if !f.engine.mortal {
+		w.panel.remember(f.engine)
+		defer w.panel.remember(nil)
+	}
+	report, err := w.attend(ctx, f.begin(), f.options, do)
 	r := newRanRun(report, f.engine.name, err)
 	r.Already = already && err == nil
 	switch {
@@ -42,6 +47,23 @@ func (a *app) follow(ctx context.Context, w *workshop, f following, do func(cont
 		return r, &exitError{code: exitFailed, err: fmt.Errorf("run %s: %w", run, errCanceledElsewhere), hint: f.engine.goOn(run, f.again)}
 	}
 	return r, f.engine.explain(err, run)
+}
+
+// begin is how this process comes to work on the run.
+func (f *following) begin() runs.Begin {
+	b := runs.Begin{Plan: f.plan, Engine: f.engine.name, Try: f.before.Try}
+	switch {
+	case f.before.Run == "":
+		return b
+	case f.options.TakeOver:
+		b.How = runs.TakenOver
+	default:
+		b.How = runs.Resumed
+	}
+	if f.before.Status == pipeline.StatusFailed || f.before.Status == pipeline.StatusCanceled {
+		b.Try++
+	}
+	return b
 }
 
 // planOf is the plan of a run that the engine knows.

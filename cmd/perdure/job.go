@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/cmd/perdure/internal/runs"
 	"github.com/perdure/perdure/examples/flights"
 	"github.com/perdure/perdure/internal/chaos"
 	"github.com/perdure/perdure/perdurepgx"
@@ -31,6 +32,7 @@ type job struct {
 	manager *perdure.Manager
 	shown   *shown
 	file    *metricsFile
+	trail   *runTrail // nil: none is kept
 	show    func(label string, total int, note func() string) progress
 }
 
@@ -114,26 +116,34 @@ func (j job) work(ctx context.Context, addr string, faults func() chaos.Counts, 
 	}
 	c := flights.Config{Data: j.data, Runner: runner}
 	note := func() string { return brief(faults()) }
-	var (
-		p      progress
-		report pipeline.Report
-	)
+	tasks, run := c.Tasks(), func(observe func(pipeline.Event)) (pipeline.Report, error) { return j.inline(ctx, c, observe) }
 	if j.engine == engineDBOS && db != nil {
 		r.Engine = engineDBOS
-		p = j.show(j.label, c.TasksOfYAML(), note)
-		report, err = j.durable(ctx, db, p.observe)
-	} else {
-		p = j.show(j.label, c.Tasks(), note)
-		report, err = pipeline.Run(ctx, flights.Pipeline(c), pipeline.Options{
-			Run: j.place.run, Params: c.Params(), Observe: p.observe, Stop: j.stop,
-		})
+		tasks, run = c.TasksOfYAML(), func(observe func(pipeline.Event)) (pipeline.Report, error) { return j.durable(ctx, db, observe) }
 	}
+	p := j.show(j.label, tasks, note)
+	report, err := run(p.observe)
 	p.end(err == nil)
 	if !j.naive {
 		j.file.took(report)
 	}
 	r.take(report, err)
 	return errors.Join(err, finish(r))
+}
+
+// inline runs the pipeline that is in Go, in this process.
+func (j job) inline(ctx context.Context, c flights.Config, observe func(pipeline.Event)) (pipeline.Report, error) {
+	d := flights.Pipeline(c)
+	plan, err := d.Freeze(j.place.run, c.Params())
+	if err != nil {
+		return pipeline.Report{}, err
+	}
+	watched := j.shown.watch(runs.Begin{Plan: plan, Engine: engineInline}, j.trail.sink())
+	report, err := pipeline.Run(ctx, d, pipeline.Options{
+		Run: plan.Run, Params: c.Params(), Observe: func(e pipeline.Event) { observe(e); watched.Observe(e) }, Stop: j.stop,
+	})
+	watched.End(report, err)
+	return report, err
 }
 
 // guarded is a Manager and its database.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/perdure/perdure/builtin"
+	"github.com/perdure/perdure/cmd/perdure/internal/runs"
 	"github.com/perdure/perdure/component"
 	"github.com/perdure/perdure/examples/flights"
 	"github.com/perdure/perdure/perduredbos"
@@ -61,7 +62,13 @@ func (j job) durable(ctx context.Context, db *perdurepgx.DB, observe func(pipeli
 		return pipeline.Report{}, err
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
-	return engine.Run(ctx, plan, pipeline.DurableOptions{Observe: byItems(observe), Stop: j.stop})
+	watched := j.shown.watch(runs.Begin{Plan: plan, Engine: engineDBOS}, j.trail.sink())
+	count := byItems(observe)
+	report, err := engine.Run(ctx, plan, pipeline.DurableOptions{
+		Observe: func(e pipeline.Event) { count(e); watched.Observe(e) }, Stop: j.stop,
+	})
+	watched.End(report, err)
+	return report, err
 }
 
 // byItems lets a display count tasks: a step without items is one, whatever it

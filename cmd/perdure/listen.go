@@ -13,6 +13,8 @@ import (
 	"github.com/perdure/perdure/cmd/perdure/internal/admin"
 	"github.com/perdure/perdure/cmd/perdure/internal/config"
 	"github.com/perdure/perdure/cmd/perdure/internal/console"
+	"github.com/perdure/perdure/cmd/perdure/internal/runs"
+	"github.com/perdure/perdure/pipeline"
 	"github.com/perdure/perdure/redact"
 )
 
@@ -28,7 +30,7 @@ type listenFlags struct {
 }
 
 func (f *listenFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.addr, "listen", "", "show metrics, health and breakers on this address while it lasts, such as 127.0.0.1:7070")
+	cmd.Flags().StringVar(&f.addr, "listen", "", "show runs, metrics, health and breakers on this address while it lasts, such as 127.0.0.1:7070")
 	cmd.Flags().BoolVar(&f.admin, "admin", false, "let whoever has the admin token hold and release breakers")
 	cmd.Flags().StringVar(&f.tokenFile, "admin-token-file", "", "file with the admin token (default: admin.token in the state directory, made when needed)")
 	cmd.Flags().BoolVar(&f.allowRemote, "allow-remote", false, "let --listen be an address that other machines can reach; reading then needs a token")
@@ -120,6 +122,21 @@ func (a *app) show(ctx context.Context, f listenFlags, managers ...*perdure.Mana
 }
 
 func urlOf(addr net.Addr) string { return "http://" + addr.String() + "/" }
+
+// watch shows a run, if there is a listener, and tells the sinks.
+func (s *shown) watch(b runs.Begin, sinks ...runs.Sink) *runs.Watched {
+	if s == nil {
+		return runs.Watch(b, nil, sinks...)
+	}
+	return s.console.WatchRun(b, sinks...)
+}
+
+// remember shows the runs that an engine knows; nil ends that.
+func (s *shown) remember(e pipeline.Durable) {
+	if s != nil {
+		s.console.Remember(e)
+	}
+}
 
 // guards shows the pool of a Manager's database.
 func (s *shown) guards(g *guarded) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync"
 	"time"
@@ -47,6 +48,15 @@ func (d *display) Write(b []byte) (int, error) {
 		}
 	}
 	return d.talk.Write(b)
+}
+
+// runLog is a log of runs beside what is shown of them: where there are bars,
+// only of what they do not show.
+func (d *display) runLog(log *slog.Logger) *slog.Logger {
+	if d.bars == nil || log == nil {
+		return log
+	}
+	return slog.New(atLeast{log.Handler(), slog.LevelWarn})
 }
 
 // close waits until the last state of the bars is drawn, and leaves a line

@@ -39,6 +39,7 @@ func (f *workFlags) checkRemote() error {
 		{"--chaos", f.chaos.level != chaos.Off},
 		{"--artifacts", f.artifacts != ""},
 		{"--listen", f.listen.addr != ""},
+		{"--audit-dir", f.audit != ""},
 	} {
 		if flag.given {
 			return usageError("%s is for whoever does the work: with --engine temporal that is \"perdure worker\"", flag.name)

@@ -13,6 +13,7 @@ type workFlags struct {
 	chaos   chaosFlags
 	engine  engineFlags
 	metrics string
+	audit   string // directory of a trail. Empty: none is kept.
 	// artifacts is the directory for files of the steps. Empty: in the state
 	// directory.
 	artifacts string
@@ -71,6 +72,7 @@ func (a *app) runCommand() *cobra.Command {
 	own.add(cmd)
 	f.addArtifacts(cmd, "of a file: ")
 	addMetricsFlag(cmd, &f.metrics)
+	addTrailFlag(cmd, &f.audit)
 	f.listen.add(cmd)
 	f.chaos.add(cmd, "off, mild or severe")
 	fly.add(cmd)

@@ -41,6 +41,11 @@ func (a *app) runFlights(ctx context.Context, f workFlags, own flightsRun) (err 
 	if err != nil {
 		return err
 	}
+	trail, err := openRunTrail(ctx, f.audit, m)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, trail.end()) }()
 	panel, err := a.show(ctx, f.listen, m)
 	if err != nil {
 		return err
@@ -63,7 +68,7 @@ func (a *app) runFlights(ctx context.Context, f workFlags, own flightsRun) (err 
 	}
 	defer d.close()
 	j := job{
-		label: "flights", manager: m, shown: panel, file: metrics, place: p, server: srv, data: data, naive: own.naive,
+		label: "flights", manager: m, shown: panel, file: metrics, trail: trail, place: p, server: srv, data: data, naive: own.naive,
 		level: f.chaos.level, seed: f.chaos.seed, stop: stop, show: d.show,
 	}
 	r, err := j.do(ctx)

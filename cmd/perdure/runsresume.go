@@ -52,6 +52,7 @@ func (a *app) runsResumeCommand() *cobra.Command {
 	f.engine.addRuns(cmd)
 	f.addArtifacts(cmd, "")
 	addMetricsFlag(cmd, &f.metrics)
+	addTrailFlag(cmd, &f.audit)
 	f.listen.add(cmd)
 	f.chaos.add(cmd, "off, mild or severe")
 	cmd.Flags().BoolVar(&takeOver, "take-over", false, "take the run from a process that seems to live but does not work")

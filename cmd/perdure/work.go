@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/cmd/perdure/internal/runs"
 	"github.com/perdure/perdure/component"
 	"github.com/perdure/perdure/internal/chaos"
 	"github.com/perdure/perdure/perdurelog"
@@ -20,6 +21,7 @@ type workshop struct {
 	log     *slog.Logger
 	panel   *shown
 	metrics *metricsFile
+	trail   *runTrail // nil: none is kept
 	show    *display
 	meter   *meter
 	faults  func() chaos.Counts
@@ -52,6 +54,10 @@ func (a *app) work(ctx context.Context, pipelines []string, f workFlags, do func
 		return r, err
 	}
 	defer m.AddHooks(w.meter.hooks())()
+	if w.trail, err = openRunTrail(ctx, f.audit, m); err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, w.trail.end()) }()
 	f.listen.stateDir = f.engine.stateDir
 	if w.panel, err = a.show(ctx, f.listen, m); err != nil {
 		return r, err
@@ -139,20 +145,22 @@ func (p place) migrate(ctx context.Context) error {
 // observeRun is the one place where a run is watched: whoever shows runs joins
 // here. observe is told its events, by one goroutine at a time; end is called once, when the run is over
 // as far as this process is concerned.
-func (w *workshop) observeRun(ctx context.Context, p pipeline.Plan) (observe func(pipeline.Event), end func(pipeline.Report, error)) {
-	bar := w.show.show(p.Pipeline, len(p.Steps), func() string { return brief(w.faults()) }) //nolint:contextcheck // it ends with bar.end
-	_ = ctx
-	return bySteps(bar.observe), func(r pipeline.Report, err error) {
+func (w *workshop) observeRun(b runs.Begin) (observe func(pipeline.Event), end func(pipeline.Report, error)) {
+	bar := w.show.show(b.Plan.Pipeline, len(b.Plan.Steps), func() string { return brief(w.faults()) }) //nolint:contextcheck // it ends with bar.end
+	steps := bySteps(bar.observe)
+	watched := w.panel.watch(b, w.trail.sink(), runs.Log(w.show.runLog(w.log)))
+	return func(e pipeline.Event) { steps(e); watched.Observe(e) }, func(r pipeline.Report, err error) {
 		bar.end(err == nil)
 		w.metrics.took(r)
+		watched.End(r, err)
 	}
 }
 
 // attend lets an engine work on a run while it is watched.
-func (w *workshop) attend(ctx context.Context, p pipeline.Plan, o pipeline.DurableOptions, do func(context.Context, pipeline.DurableOptions) (pipeline.Report, error)) (pipeline.Report, error) {
-	observe, end := w.observeRun(ctx, p)
+func (w *workshop) attend(ctx context.Context, b runs.Begin, o pipeline.DurableOptions, do func(context.Context, pipeline.DurableOptions) (pipeline.Report, error)) (pipeline.Report, error) {
+	observe, end := w.observeRun(b)
 	o.Observe, o.Stop = observe, w.stop
-	r, err := do(perdure.WithCorrelationID(ctx, p.Run), o)
+	r, err := do(perdure.WithCorrelationID(ctx, b.Plan.Run), o)
 	end(r, err)
 	return r, err
 }

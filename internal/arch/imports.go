@@ -33,6 +33,7 @@ func Rules() []Rule {
 		{Dir: "perdureprom", Project: []string{".", "breaker"}, Extern: []string{"github.com/prometheus"}},
 		{Dir: "perdureaudit", Project: []string{".", "audit", "breaker", "redact"}},
 		{Dir: "perdureotel", Project: []string{".", "pgerr"}, Extern: []string{"go.opentelemetry.io/otel"}},
+		{Dir: "perdureotel/otelpipeline", Project: []string{"perdureotel", "pipeline"}, Extern: []string{"go.opentelemetry.io/otel"}},
 		{Dir: "perdurelog", Project: []string{".", "pgerr", "breaker"}},
 		{Dir: "redact", Project: []string{"pgerr"}},
 		{Dir: "health"},

@@ -31,6 +31,13 @@ type Outlets interface {
 	Channels(t *testing.T) []Channel
 }
 
+// RunOutlets show also what fails in the runs of pipelines.
+type RunOutlets interface {
+	Outlets
+	// Fails runs a pipeline of which a step fails with err, and whose outputs have its text in them.
+	Fails(ctx context.Context, err error)
+}
+
 // Outlet collects what is written. It is safe for concurrent use.
 type Outlet struct {
 	mu sync.Mutex // guards b
@@ -106,6 +113,11 @@ func (w *ways) caught(ctx context.Context, err error) {
 	for _, e := range []error{err, fmt.Errorf("%s: %w", err.Error(), err), errors.Join(err, errors.New(err.Error()))} {
 		w.said.Say(redact.Error(e))
 		w.log.ErrorContext(ctx, "work failed", slog.Any("error", e), slog.Any("args", []any{e.Error()}))
+	}
+	for _, o := range w.outlets {
+		if runs, ok := o.(RunOutlets); ok {
+			runs.Fails(ctx, err)
+		}
 	}
 	w.raw.Say(fmt.Sprintf("%v", err))
 	for _, e := range flat(err) {

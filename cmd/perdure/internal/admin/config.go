@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/cmd/perdure/internal/runs"
 	"github.com/perdure/perdure/cmd/perdure/internal/state"
 )
 
@@ -20,6 +21,8 @@ import (
 type Config struct {
 	// Managers are shown, and may be changed. They differ in their names.
 	Managers []*perdure.Manager
+	// Runs are the runs of pipelines that are shown. Nil means that there are none.
+	Runs *runs.Registry
 	// Metrics is what /metrics shows. Nil means that there is no such path.
 	Metrics prometheus.Gatherer
 	// Routes are served beside the Server's own: probes, the dashboard, its events.

@@ -74,6 +74,7 @@ func (s *Server) own() []Route {
 		get("/api/breakers", s.breakers),
 		get("/api/operations", s.operations),
 		get("/api/runs", s.runs),
+		get("/api/runs/{run}", s.run),
 	}
 	if s.cfg.Metrics != nil {
 		routes = append(routes, Route{Pattern: "GET /metrics", Open: s.cfg.OpenMetrics, Handler: promhttp.HandlerFor(s.cfg.Metrics, promhttp.HandlerOpts{

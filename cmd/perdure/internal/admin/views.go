@@ -180,11 +180,6 @@ func (s *Server) managers(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// runs lists the runs of pipelines: this process keeps none.
-func (s *Server) runs(w http.ResponseWriter, r *http.Request) {
-	s.list(w, r, "runs", func(perdure.Snapshot) []any { return nil })
-}
-
 func (s *Server) list(w http.ResponseWriter, r *http.Request, name string, of func(perdure.Snapshot) []any) {
 	managers, p := s.selected(r)
 	if p != nil {

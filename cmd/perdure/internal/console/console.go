@@ -18,8 +18,10 @@ import (
 	"github.com/perdure/perdure/cmd/perdure/internal/admin"
 	"github.com/perdure/perdure/cmd/perdure/internal/dashboard"
 	"github.com/perdure/perdure/cmd/perdure/internal/observe"
+	"github.com/perdure/perdure/cmd/perdure/internal/runs"
 	"github.com/perdure/perdure/health"
 	"github.com/perdure/perdure/perdureprom"
+	"github.com/perdure/perdure/pipeline"
 	"github.com/perdure/perdure/redact"
 )
 
@@ -40,10 +42,13 @@ type Config struct {
 
 // Console is a listener with all that it shows. It is safe for concurrent use.
 type Console struct {
-	registry *prometheus.Registry
-	health   *health.Health
-	observer *observe.Observer
-	server   *admin.Server
+	registry  *prometheus.Registry
+	pipelines *perdureprom.Pipelines
+	runs      *runs.Registry
+	health    *health.Health
+	observer  *observe.Observer
+	server    *admin.Server
+	unhook    []func() // from the Managers
 }
 
 // New returns a Console, or every fault of cfg joined. It does no I/O and starts
@@ -52,12 +57,12 @@ func New(ctx context.Context, cfg Config) (*Console, error) {
 	if cfg.Checks == nil {
 		cfg.Checks = Follow(cfg.Managers)
 	}
-	c := &Console{registry: prometheus.NewRegistry()}
+	c := &Console{registry: prometheus.NewRegistry(), pipelines: perdureprom.NewPipelines(), runs: runs.NewRegistry()}
 	managers, err := perdureprom.New(cfg.Managers...)
 	if err != nil {
 		return nil, err
 	}
-	err = c.Register(managers, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	err = c.Register(managers, c.pipelines, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if err != nil {
 		return nil, err
 	}
@@ -70,12 +75,12 @@ func New(ctx context.Context, cfg Config) (*Console, error) {
 	if c.observer, err = observe.New(sources(cfg.Managers)); err != nil {
 		return nil, err
 	}
-	page, err := dashboard.New(c.observer, dashboard.Options{Version: cfg.Version})
+	page, err := dashboard.New(c.observer, dashboard.Options{Version: cfg.Version, Runs: c.runs})
 	if err != nil {
 		return nil, err
 	}
 	a := cfg.Admin
-	a.Managers, a.Metrics = cfg.Managers, c.registry
+	a.Managers, a.Metrics, a.Runs = cfg.Managers, c.registry, c.runs
 	a.Routes = append(a.Routes,
 		admin.Route{Pattern: "GET /livez", Handler: c.health.Live(), Open: true},
 		admin.Route{Pattern: "GET /readyz", Handler: c.health.Ready(), Open: true},
@@ -87,8 +92,30 @@ func New(ctx context.Context, cfg Config) (*Console, error) {
 		admin.Route{Pattern: "GET /assets/{name}", Handler: page},
 		admin.Route{Pattern: "GET /events", Handler: page, Stream: true},
 	)
-	c.server, err = admin.New(a)
-	return c, err
+	if c.server, err = admin.New(a); err != nil {
+		return nil, err
+	}
+	for _, m := range cfg.Managers {
+		c.unhook = append(c.unhook, m.AddHooks(c.runs.Hooks()))
+	}
+	return c, nil
+}
+
+// WatchRun shows a run: on the page, in the API, in the events and in the
+// metrics. The sinks are told too. A nil Console tells the sinks alone.
+func (c *Console) WatchRun(b runs.Begin, sinks ...runs.Sink) *runs.Watched {
+	if c == nil {
+		return runs.Watch(b, nil, sinks...)
+	}
+	return runs.Watch(b, c.runs, append(sinks, runs.Events(c.observer), runs.Metrics(c.pipelines))...)
+}
+
+// Remember shows also the runs that an engine remembers; nil ends that. A nil
+// Console does nothing.
+func (c *Console) Remember(engine pipeline.Durable) {
+	if c != nil {
+		c.runs.Remember(engine)
+	}
 }
 
 // Register adds metrics.
@@ -127,6 +154,9 @@ func (c *Console) Run(ctx context.Context, ln net.Listener) error {
 	go func() { observed <- c.observer.Run(observing) }()
 	err := c.server.Run(ctx, ln)
 	end()
+	for _, unhook := range c.unhook {
+		unhook()
+	}
 	err = errors.Join(err, <-observed)
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()

@@ -94,7 +94,7 @@ func eventIcon(e observe.Event) string {
 	case observe.Warning:
 		return "degraded"
 	case observe.Critical:
-		if e.Kind == observe.KindBreaker {
+		if e.Kind == observe.KindBreaker || e.Kind == observe.KindRun {
 			return "down"
 		}
 		return "unknown"

@@ -15,9 +15,33 @@ var pages embed.FS
 // page is what the layout is filled with.
 type page struct {
 	View
-	Page    string // "overview" or "runs"
-	version string // of the assets
+	Page     string // "overview" or "runs"
+	Runs     Runs   // of "runs"
+	Fragment string // the address of the content alone
+	version  string // of the assets
 }
+
+// Title is that of the overview, or of the runs.
+func (p page) Title() string {
+	if p.Page == pageRuns {
+		return p.Runs.Title()
+	}
+	return p.View.Title()
+}
+
+// Spoken is what a screen reader is told when it changes.
+func (p page) Spoken() string {
+	if p.Page == pageRuns {
+		return p.Runs.Spoken()
+	}
+	return p.View.Spoken()
+}
+
+// The pages.
+const (
+	pageOverview = "overview"
+	pageRuns     = "runs"
+)
 
 // Asset is the address of an embedded file; it changes with the content, so
 // that browsers may keep it for ever.
@@ -55,11 +79,9 @@ func newRenderer(assets string) (*renderer, error) {
 }
 
 // page renders a whole page.
-func (r *renderer) page(w io.Writer, v View, name string) error {
-	if name == "runs" {
-		v.Level = max(v.Level, Idle)
-	}
-	return r.pages.ExecuteTemplate(w, "page", page{View: v, Page: name, version: r.assets})
+func (r *renderer) page(w io.Writer, p page) error {
+	p.version = r.assets
+	return r.pages.ExecuteTemplate(w, "page", p)
 }
 
 // Render writes the overview as a whole page of HTML. It is pure: the same view
@@ -73,7 +95,20 @@ func (v View) Render(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return r.page(w, v, "overview")
+	return r.page(w, page{View: v, Page: pageOverview, Fragment: "fragment"})
+}
+
+// RenderRuns writes the page of runs. It is pure as Render is.
+func (v View) RenderRuns(w io.Writer, runs Runs) error {
+	a, err := newAssets()
+	if err != nil {
+		return err
+	}
+	r, err := newRenderer(a.version)
+	if err != nil {
+		return err
+	}
+	return r.page(w, page{View: v, Page: pageRuns, Runs: runs, Fragment: "fragment?page=runs"})
 }
 
 // fragment is what a page fetches to renew itself.
@@ -85,10 +120,10 @@ type fragment struct {
 	Main   string    `json:"main"` // HTML of the content
 }
 
-func (r *renderer) fragment(v View) (fragment, error) {
+func (r *renderer) fragment(p page) (fragment, error) {
 	var b bytes.Buffer
-	if err := r.pages.ExecuteTemplate(&b, "overview", v); err != nil {
+	if err := r.pages.ExecuteTemplate(&b, p.Page, p); err != nil {
 		return fragment{}, err
 	}
-	return fragment{Title: v.Title(), Icon: "assets/icon-" + v.Icon() + ".svg?v=" + r.assets, Spoken: v.Spoken(), At: v.At, Main: b.String()}, nil
+	return fragment{Title: p.Title(), Icon: "assets/icon-" + p.Icon() + ".svg?v=" + r.assets, Spoken: p.Spoken(), At: p.At, Main: b.String()}, nil
 }

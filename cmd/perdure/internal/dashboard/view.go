@@ -39,7 +39,8 @@ type View struct {
 	Headline  string // of all databases, if there are several
 	LastEvent uint64
 	Databases []Database
-	Events    []Event // the newest first
+	Events    []Event   // the newest first
+	Side      []RunCard // runs at work, and those that ended within the hour
 	Version   string
 }
 

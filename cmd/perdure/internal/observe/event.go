@@ -19,6 +19,8 @@ const (
 	KindParked   Kind = "parked"   // calls began to wait
 	KindReleased Kind = "released" // calls ended to wait
 	KindGiveUp   Kind = "give_up"  // a call ended without success, with a Reason
+	KindRun      Kind = "run"      // a run of a pipeline began or ended
+	KindStep     Kind = "step"     // a step of a run ended, or waits to be tried again
 )
 
 // Severity says how much an event matters to a person.
@@ -34,9 +36,9 @@ const (
 
 // Event is one line of the log.
 type Event struct {
-	ID        uint64    `json:"id"` // rises, also across restarts of the process
-	At        time.Time `json:"at"` // of the last, if Count is more than one
-	Manager   string    `json:"manager"`
+	ID        uint64    `json:"id"`                  // rises, also across restarts of the process
+	At        time.Time `json:"at"`                  // of the last, if Count is more than one
+	Manager   string    `json:"manager"`             // empty for those of runs
 	Operation string    `json:"operation,omitempty"` // "database" for its breaker; empty: several
 	Kind      Kind      `json:"kind"`
 	Severity  Severity  `json:"severity"`
@@ -44,6 +46,11 @@ type Event struct {
 	Count     uint64    `json:"count"` // how many there were of these within a second
 	// CorrelationID is that of the call, or of the last of several.
 	CorrelationID string `json:"correlation_id,omitempty"`
+	// Pipeline, Run, Step and Status are of the events of runs; Step is that of the last of several.
+	Pipeline string `json:"pipeline,omitempty"`
+	Run      string `json:"run,omitempty"`
+	Step     string `json:"step,omitempty"`
+	Status   string `json:"status,omitempty"`
 }
 
 // key is what makes two happenings the same line of the log.
@@ -69,13 +76,18 @@ type record struct {
 	correlation string
 	waited      time.Duration   // by the calls that waited, or with a breaker that was not closed
 	change      *breaker.Change // of a breaker
+	run         *RunEvent       // of a run or step; of the last of several
 }
 
 func (r *record) event() Event {
-	return Event{
+	e := Event{
 		ID: r.id, At: r.at, Manager: r.key.manager, Operation: r.key.op, Kind: r.key.kind,
 		Severity: r.severity(), Text: r.text(), Count: r.count, CorrelationID: r.correlation,
 	}
+	if r.run != nil {
+		e.Pipeline, e.Run, e.Step, e.Status = r.run.Pipeline, r.run.Run, r.run.Step, r.run.Status
+	}
+	return e
 }
 
 func (r *record) severity() Severity {
@@ -101,6 +113,8 @@ func (r *record) severity() Severity {
 		return Warning
 	case KindReleased:
 		return Good
+	case KindRun, KindStep:
+		return r.run.severity()
 	case KindParked:
 	}
 	return Info

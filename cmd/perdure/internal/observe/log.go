@@ -37,6 +37,7 @@ type tally struct {
 	count       uint64
 	correlation string
 	waited      time.Duration // the longest
+	run         *RunEvent     // the last
 }
 
 // newEventLog counts IDs from the microsecond of its making, so that those of a
@@ -49,6 +50,10 @@ func newEventLog(size int, now time.Time) *eventLog {
 // add notes that something happened. It is called by hooks: it makes no words,
 // and allocates nothing for what it has seen within the last second.
 func (l *eventLog) add(k key, correlation string, waited time.Duration) {
+	l.count(k, correlation, waited, nil)
+}
+
+func (l *eventLog) count(k key, correlation string, waited time.Duration, run *RunEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t := l.counted[k]
@@ -63,7 +68,7 @@ func (l *eventLog) add(k key, correlation string, waited time.Duration) {
 			l.order = append(l.order, t)
 			if l.atOnce < maxAtOnce {
 				l.atOnce++
-				l.put(record{at: time.Now(), key: k, count: 1, correlation: correlation, waited: waited})
+				l.put(record{at: time.Now(), key: k, count: 1, correlation: correlation, waited: waited, run: run})
 				return
 			}
 		}
@@ -72,7 +77,7 @@ func (l *eventLog) add(k key, correlation string, waited time.Duration) {
 		}
 	}
 	t.count++
-	t.correlation = correlation
+	t.correlation, t.run = correlation, run
 	t.waited = max(t.waited, waited)
 }
 
@@ -159,7 +164,7 @@ func (l *eventLog) flush(now time.Time) {
 		r := &due[i]
 		r.count += t.count
 		r.operations++
-		r.correlation = t.correlation
+		r.correlation, r.run = t.correlation, t.run
 		r.waited = max(r.waited, t.waited)
 		t.count, t.waited = 0, 0
 		return false

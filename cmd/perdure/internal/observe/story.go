@@ -37,21 +37,21 @@ func stories(records []record) []Story {
 	open := map[key]int{} // index of the last story of its kind
 	for _, r := range records {
 		k := r.key
-		if k.kind == KindBudget && !k.waits {
+		if k.kind == KindBudget && !k.waits || k.kind == KindStep && r.run.ordinary() {
 			continue
 		}
 		if k.alike() {
 			k = k.common()
 		}
 		i, known := open[k]
-		if k.kind == KindBreaker || !known || r.at.Sub(sums[i].at) > k.apart() {
+		if k.kind == KindBreaker || k.kind == KindRun || !known || r.at.Sub(sums[i].at) > k.apart() {
 			i = len(sums)
 			open[k] = i
 			sums, from, ops = append(sums, r), append(from, r.at), append(ops, map[string]bool{r.key.op: true})
 			continue
 		}
 		s := &sums[i]
-		s.at, s.count, s.correlation = r.at, s.count+r.count, r.correlation
+		s.at, s.count, s.correlation, s.run = r.at, s.count+r.count, r.correlation, r.run
 		s.waited = max(s.waited, r.waited)
 		if ops[i][r.key.op] = true; len(ops[i]) > 1 {
 			s.key = k
@@ -66,7 +66,7 @@ func stories(records []record) []Story {
 }
 
 func (k key) apart() time.Duration {
-	if k.kind == KindCommit {
+	if k.kind == KindCommit || k.kind == KindStep {
 		return apartBeside
 	}
 	return apart

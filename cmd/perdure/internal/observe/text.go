@@ -29,6 +29,10 @@ func (r *record) text() string {
 		return r.calls("goes on", "go on") + " after waiting " + r.upTo() + " for " + r.waitsFor() + "."
 	case KindGiveUp:
 		return r.gaveUp()
+	case KindRun:
+		return r.run.text()
+	case KindStep:
+		return r.run.steps(r.count)
 	}
 	return ""
 }

@@ -97,16 +97,14 @@
   };
 
   const renew = async () => {
-    const answer = await fetch("fragment", { cache: "no-store", signal: AbortSignal.timeout(3000) });
+    const answer = await fetch(main.dataset.fragment, { cache: "no-store", signal: AbortSignal.timeout(3000) });
     if (!answer.ok) throw new Error(String(answer.status));
     const f = await answer.json();
     const now = new DOMParser().parseFromString("<main>" + f.main + "</main>", "text/html").querySelector("main");
     localTimes(now);
-    if (main.dataset.page === "overview") {
-      for (const { name, value } of [...main.attributes]) now.setAttribute(name, value);
-      lay(main, now);
-      document.title = f.title;
-    }
+    for (const { name, value } of [...main.attributes]) now.setAttribute(name, value);
+    lay(main, now);
+    document.title = f.title;
     if (favicon.getAttribute("href") !== f.icon) favicon.setAttribute("href", f.icon);
     if (spoken.textContent !== f.spoken) spoken.textContent = f.spoken;
     told(new Date(f.at));
@@ -138,9 +136,8 @@
   };
 
   const listen = () => {
-    const list = document.getElementById("event-list");
-    if (list === null || !("EventSource" in window)) return;
-    const source = new EventSource("events?since=" + list.dataset.last);
+    if (!("EventSource" in window)) return;
+    const source = new EventSource("events?since=" + main.dataset.last);
     for (const type of ["event", "reset"]) source.addEventListener(type, () => { if (!busy) soon(0); });
     addEventListener("pagehide", () => source.close());
   };
