@@ -41,7 +41,7 @@ func TestKillFreeze(t *testing.T) {
 		o := order{Dir: t.TempDir(), URL: url, Run: fmt.Sprint("run-", i)}
 		y := newTally()
 		first := begin(t, o)
-		if !freeze1(t, first, y, o.Dir, rng.IntN(tasks-2)) {
+		if !freeze1(t, first, y, o.Dir, rng.IntN(tasks*3/4)) {
 			t.Errorf("run %d was over before it could be frozen", i)
 			continue
 		}
