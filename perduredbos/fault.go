@@ -16,6 +16,9 @@ var (
 	ErrCanceled = fmt.Errorf("the run was canceled: %w", context.Canceled)
 )
 
+// errForeign says that somebody else stored what this process was to store.
+var errForeign = errors.New("another process has stored a record of the run")
+
 // StateError says that the state of the runs cannot be read or written. Nothing of it
 // was changed: what was remembered before is there when the cause is gone.
 type StateError struct {
@@ -37,5 +40,5 @@ func (e *StateError) Hint() string { return e.Try }
 
 // lost reports whether DBOS said that the workflow is not this process's any more.
 func lost(err error) bool {
-	return errors.Is(err, dbos.ErrConflictingWorkflowID) || errors.Is(err, dbos.ErrWorkflowCancelled)
+	return errors.Is(err, errForeign) || errors.Is(err, dbos.ErrConflictingWorkflowID) || errors.Is(err, dbos.ErrWorkflowCancelled)
 }

@@ -41,7 +41,7 @@ func TestKillFreeze(t *testing.T) {
 		o := order{Dir: t.TempDir(), URL: url, Run: fmt.Sprint("run-", i)}
 		y := newTally()
 		first := begin(t, o)
-		if !freeze1(t, first, y, o.Dir, rng.IntN(tasks-2)) {
+		if !freeze1(t, first, y, o.Dir, 1+rng.IntN(tasks*3/4)) {
 			t.Errorf("run %d was over before it could be frozen", i)
 			continue
 		}
@@ -51,7 +51,9 @@ func TestKillFreeze(t *testing.T) {
 		}
 		o.TakeOver = true
 		second := begin(t, o)
+		frozen := true
 		thaw := func() {
+			frozen = false
 			if err := first.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +65,7 @@ func TestKillFreeze(t *testing.T) {
 		if err := second.wait(y); err != nil {
 			t.Fatalf("run %d: the second process: %v", i, err)
 		}
-		if i%2 == 1 {
+		if frozen {
 			thaw()
 		}
 		if err := first.wait(y); err == nil || !strings.Contains(err.Error(), "taken over by another process") {

@@ -32,6 +32,7 @@ type checkpointed struct {
 	fresh   []handed        // those of them that nothing was done for yet
 	running int             // tasks that were begun and have not ended
 	queue   []arrival       // to be returned by Next
+	live    bool            // the past is over: what comes now ended in this process
 	broken  error           // nothing more can be stored
 }
 
@@ -99,9 +100,16 @@ func (e *checkpointed) advance(ctx context.Context) {
 		arrivals, keep = e.wait(ctx)
 		return keep, nil
 	}, dbos.WithStepName(stepNext))
-	if err == nil && !live {
+	switch {
+	case err != nil || live:
+	case e.live:
+		// The record is another process's, which has the run now. To follow it would be to hear of
+		// tasks twice that are at work here.
+		err = errForeign
+	default:
 		arrivals, err = e.recall(records)
 	}
+	e.live = e.live || live
 	if err != nil {
 		e.broken = err
 		e.cancel(err)

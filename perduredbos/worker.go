@@ -299,10 +299,7 @@ func (w *worker) recorded(ctx context.Context) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
 		r, err := w.e.read(w.d, w.row.id(), false)
 		if err == nil && r != nil && r.over() {
-			if r.status == dbos.WorkflowStatusCancelled {
-				return fmt.Errorf("run %s: %w", w.row.run, ErrCanceled)
-			}
-			return nil
+			return w.mine(true) // what another owner stored is the same, but it is not this process's
 		}
 		if err == nil {
 			if err = w.mine(true); err != nil {

@@ -15,12 +15,6 @@ import (
 	"github.com/perdure/perdure/pipeline"
 )
 
-// The engines that a job can run on, as reports name them.
-const (
-	engineInline = "inline"
-	engineDBOS   = "dbos"
-)
-
 // durable runs examples/flights/pipeline.yaml on an engine that remembers, in a
 // directory that is removed afterwards: whatever ends is stored there, in SQLite, before the run goes on.
 func (j job) durable(ctx context.Context, db *perdurepgx.DB, observe func(pipeline.Event)) (_ pipeline.Report, err error) {

@@ -48,7 +48,7 @@ func Rules() []Rule {
 		{Dir: "internal/outcome", Project: []string{".", "pgerr", "redact", "internal/adapter"}},
 		{Dir: "internal/sqlname", Project: []string{"."}},
 		{Dir: "examples", Project: []string{anything}, Extern: []string{pgx, "gonum.org/v1/gonum", "golang.org/x"}},
-		{Dir: "perduredbos", Project: []string{"pipeline"}, Extern: []string{"github.com/dbos-inc/dbos-transact-golang"}},
+		{Dir: "perduredbos", Project: []string{"pipeline"}, Extern: []string{"github.com/dbos-inc/dbos-transact-golang", pgx}},
 		{Dir: "perduretemporal", Project: []string{"pipeline", "redact"}, Extern: []string{"go.temporal.io"}},
 		{Dir: "cmd", Project: []string{anything}, Extern: []string{anything}},
 		{Dir: "bench", Project: []string{anything}, Extern: []string{anything}},

@@ -1,0 +1,5 @@
+//go:build !race
+
+package perduredbos_test
+
+const mostKills = 50
