@@ -25,6 +25,7 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	faulty := perdurepgx.Config{Outcome: 9, CommitTimeout: -1, Ops: []perdure.Op{{Name: "a"}, {Name: "a"}, {}}}
 	unpooled := pool.Copy()
 	unpooled.ConnConfig = nil
 	for name, tc := range map[string]struct {
@@ -33,13 +34,10 @@ func TestOpenSaysWhatIsWrong(t *testing.T) {
 		cfg  perdurepgx.Config
 		want []string
 	}{
-		"no pool":       {nil, m, perdurepgx.Config{}, []string{"the pool's Config is nil"}},
-		"no connection": {unpooled, m, perdurepgx.Config{}, []string{"has no ConnConfig"}},
-		"no Manager":    {pool, nil, perdurepgx.Config{}, []string{"the Manager is nil"}},
-		"faults, all of them": {
-			pool, m, perdurepgx.Config{Outcome: 9, CommitTimeout: -1, Ops: []perdure.Op{{Name: "a"}, {Name: "a"}, {}}},
-			[]string{"outcome: 9", "commit_timeout", `"a" is there twice`, "ops[2]"},
-		},
+		"no pool":             {nil, m, perdurepgx.Config{}, []string{"the pool's Config is nil"}},
+		"no connection":       {unpooled, m, perdurepgx.Config{}, []string{"has no ConnConfig"}},
+		"no Manager":          {pool, nil, perdurepgx.Config{}, []string{"the Manager is nil"}},
+		"faults, all of them": {pool, m, faulty, []string{"outcome: 9", "commit_timeout", `"a" is there twice`, "ops[2]"}},
 	} {
 		db, err := perdurepgx.Open(t.Context(), tc.pool, tc.m, tc.cfg)
 		if err == nil {
@@ -165,8 +163,12 @@ func TestTheRowsOfAFailedQuery(t *testing.T) {
 	}
 	err = b.InTx(t.Context(), opLoad, pgx.TxOptions{}, func(ctx context.Context, tx pgx.Tx) error {
 		for name, send := range map[string]func() error{
-			"Exec":     func() error { _, err := tx.Exec(ctx, "commit"); return err },
-			"Query":    func() error { _, err := tx.Query(ctx, "commit"); return err },
+			"Exec": func() error { _, err := tx.Exec(ctx, "commit"); return err },
+			"Query": func() error {
+				rows, err := tx.Query(ctx, "commit")
+				rows.Close()
+				return err
+			},
 			"QueryRow": func() error { return tx.QueryRow(ctx, "rollback").Scan(nil) },
 			"Prepare":  func() error { _, err := tx.Prepare(ctx, "p", "commit"); return err },
 			"batch": func() error {
