@@ -240,7 +240,7 @@ func (a *attempt) beginEarly(ctx context.Context) error {
 // begunLate sees to it that the transaction is open, or says why it cannot be.
 func (a *attempt) begunLate(ctx context.Context) (perdure.Judgement, error) {
 	if a.w.late.is(lateRefused) && a.unbegun == nil {
-		err := error(errBeginRefused)
+		err := errBeginRefused
 		if a.w.lastErr != nil {
 			err = a.w.lastErr
 		}
