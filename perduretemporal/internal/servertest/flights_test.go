@@ -129,7 +129,11 @@ func (s *site) run(t *testing.T, e *perduretemporal.Engine, name string) <-chan 
 	go func() {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 		defer cancel()
-		report, err := e.Run(ctx, s.plan, pipeline.DurableOptions{})
+		report, err := e.Run(ctx, s.plan, pipeline.DurableOptions{Observe: func(ev pipeline.Event) {
+			if ev.Kind != pipeline.EventProgress {
+				t.Logf("step %s: %s %v", ev.Step, ev.Status, ev.Failure)
+			}
+		}})
 		over <- result{report, err}
 	}()
 	return over
@@ -156,14 +160,14 @@ func killed(t *testing.T, s *site, temporal *server) { //nolint:thelper // a tes
 	// The first has loaded a batch, and dies before it can say so.
 	victim := startWorker(t, temporal, url, "after load")
 	over := s.run(t, e, "killed")
-	victim.says(t, "hanging")
+	victim.says(t, "hanging", over)
 	victim.signal(t, syscall.SIGKILL)
 	t.Log("a worker was killed between its effect and its answer")
 
 	// The second has the database killed under it, three times, and a step that works.
 	heir := startWorker(t, temporal, url, "")
 	for _, step := range []string{"load", "features", "predict"} {
-		heir.says(t, "begin "+step)
+		heir.says(t, "begin "+step, over)
 		if err := s.cluster.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +197,7 @@ func frozen(t *testing.T, s *site, temporal *server) { //nolint:thelper // a tes
 
 	zombie := startWorker(t, temporal, url, "before load")
 	over := s.run(t, e, "frozen")
-	zombie.says(t, "hanging")
+	zombie.says(t, "hanging", over)
 	zombie.signal(t, syscall.SIGSTOP)
 
 	heir := startWorker(t, temporal, url, "")
@@ -210,7 +214,7 @@ func frozen(t *testing.T, s *site, temporal *server) { //nolint:thelper // a tes
 	if _, err := zombie.in.Write([]byte("\n")); err != nil {
 		t.Fatal(err)
 	}
-	line := zombie.says(t, "zombie load")
+	line := zombie.says(t, "zombie load", nil)
 	if !strings.HasSuffix(line, "<nil>") {
 		t.Errorf("the zombie said %q, want that it found its work done", line)
 	}

@@ -165,22 +165,25 @@ func (p *process) signal(t *testing.T, s os.Signal) {
 	}
 }
 
-// says waits for a line that begins so.
-func (p *process) says(t *testing.T, prefix string) string {
+// says waits for a line that begins so, while the run goes on.
+func (p *process) says(t *testing.T, prefix string, over <-chan result) string {
 	t.Helper()
-	limit := time.NewTimer(3 * time.Minute)
+	limit := time.NewTimer(5 * time.Minute)
 	defer limit.Stop()
+	var last string
 	for {
 		select {
 		case line, more := <-p.lines:
 			if !more {
 				t.Fatalf("the worker ended and never said %q", prefix)
 			}
-			if strings.HasPrefix(line, prefix) {
+			if last = line; strings.HasPrefix(line, prefix) {
 				return line
 			}
+		case r := <-over:
+			t.Fatalf("the run ended, %s, %v, before the worker said %q", r.report.Status, r.err, prefix)
 		case <-limit.C:
-			t.Fatalf("the worker did not say %q in three minutes", prefix)
+			t.Fatalf("the worker did not say %q in five minutes, its last line was %q", prefix, last)
 		}
 	}
 }
