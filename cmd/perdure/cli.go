@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 
 	"github.com/perdure/perdure"
@@ -16,6 +17,7 @@ import (
 	"github.com/perdure/perdure/cmd/perdure/internal/state"
 	"github.com/perdure/perdure/examples/flights"
 	"github.com/perdure/perdure/internal/pgcluster"
+	"github.com/perdure/perdure/perduredbos"
 	"github.com/perdure/perdure/perduretemporal"
 	"github.com/perdure/perdure/pipeline"
 )
@@ -130,6 +132,12 @@ func explain(err error) (code int, hint string) {
 	}
 	if e, ok := errors.AsType[*perduretemporal.UnreachableError](err); ok {
 		return exitUnreachable, e.Hint()
+	}
+	if e, ok := errors.AsType[*perduredbos.StateError](err); ok {
+		if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+			return exitUnreachable, e.Hint()
+		}
+		return exitFailed, e.Hint()
 	}
 	if e, ok := errors.AsType[*perduretemporal.NamespaceError](err); ok {
 		return exitInvalid, e.Hint()

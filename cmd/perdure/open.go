@@ -51,7 +51,7 @@ func (a *app) openRuns(ctx context.Context, f engineFlags) (*engine, error) {
 	case engineInline:
 		return nil, usageError("--engine inline remembers no runs: want dbos or temporal")
 	case engineTemporal:
-		return openTemporal(ctx, f, a.quietLog())
+		return openTemporal(ctx, f, slog.New(slog.NewTextHandler(a.err, nil)))
 	}
 	cfg, err := f.dbos()
 	if err != nil {
@@ -94,9 +94,15 @@ func (a *app) quietLog() *slog.Logger {
 	return engineLog(slog.New(slog.NewTextHandler(a.err, nil)))
 }
 
-// engineLog is a log of what a person should know of an engine.
+// engineLog is a log of what a person should know of an engine that knows the
+// URL of a database.
 func engineLog(log *slog.Logger) *slog.Logger {
-	return slog.New(redact.Handler(atLeast{log.Handler(), slog.LevelWarn}))
+	return slog.New(redact.Handler(warnings(log).Handler()))
+}
+
+// warnings is a log of what a person should know.
+func warnings(log *slog.Logger) *slog.Logger {
+	return slog.New(atLeast{log.Handler(), slog.LevelWarn})
 }
 
 // atLeast drops records below a level.

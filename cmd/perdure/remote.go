@@ -13,7 +13,7 @@ import (
 
 // openTemporal opens the engine whose runs are done by workers.
 func openTemporal(ctx context.Context, f engineFlags, log *slog.Logger) (*engine, error) {
-	cfg, err := f.temporal.config(log)
+	cfg, err := f.temporal.config(warnings(log))
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +64,7 @@ func (a *app) remotely(ctx context.Context, f workFlags, pipelines []string, do 
 	defer release()
 	w.stop = stop
 	w.log = slog.New(slog.NewTextHandler(w.show, nil))
-	e, err := openTemporal(ctx, f.engine, engineLog(w.log))
+	e, err := openTemporal(ctx, f.engine, w.log)
 	if err != nil {
 		return err
 	}

@@ -125,12 +125,14 @@ func (r chaosReport) text() string {
 
 // statusWord is a status as the first word of a report.
 func (a *app) statusWord(s pipeline.Status) string {
-	color := red
+	var color string
 	switch s {
 	case pipeline.StatusSucceeded:
 		color = green
 	case pipeline.StatusRunning, pipeline.StatusInterrupted, pipeline.StatusPending:
 		color = yellow
+	default:
+		color = red
 	}
 	return a.color(strings.ToUpper(string(s)), color)
 }

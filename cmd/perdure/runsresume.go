@@ -153,10 +153,12 @@ func pipelinesOf(runs []pipeline.RunInfo) []string {
 // resumeHere goes on with one run in this process.
 func (a *app) resumeHere(ctx context.Context, w *workshop, e *engine, i pipeline.RunInfo, takeOver bool) (ranRun, error) {
 	say(w.show, "%s, pipeline %s, run %s, %s", w.server.version, i.Pipeline, i.Run, i.Status)
-	if _, held, err := builtin.HeldPlan(ctx, w.guarded.db, i.Run); err != nil {
+	_, held, err := builtin.HeldPlan(ctx, w.guarded.db, i.Run)
+	if err == nil && !held {
+		err = errOtherDatabase(i.Run)
+	}
+	if err != nil {
 		return ranRun{}, err
-	} else if !held {
-		return ranRun{}, errOtherDatabase(i.Run)
 	}
 	return a.follow(ctx, w, following{e, planOf(i), i, pipeline.DurableOptions{TakeOver: takeOver}, true},
 		func(ctx context.Context, o pipeline.DurableOptions) (pipeline.Report, error) {

@@ -52,7 +52,7 @@ func (a *app) workerCommand() *cobra.Command {
 
 func (a *app) worker(ctx context.Context, f workFlags, parallel int) error {
 	_, err := a.work(ctx, nil, f, func(ctx context.Context, w *workshop) (err error) {
-		cfg, err := f.engine.temporal.config(engineLog(w.log))
+		cfg, err := f.engine.temporal.config(warnings(w.log))
 		if err != nil {
 			return err
 		}
