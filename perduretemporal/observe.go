@@ -59,17 +59,17 @@ func (t *teller) tell(p progress) {
 
 func (t *teller) step(was, now pipeline.StepReport, had, has stepProgress) {
 	if was.Status == pipeline.StatusPending && !now.Started.IsZero() {
-		t.observe(pipeline.Event{Kind: pipeline.EventStepStarted, At: now.Started, Step: now.Name, Status: pipeline.StatusRunning})
+		t.observe(pipeline.Event{Kind: pipeline.EventStepStarted, At: now.Started, Step: now.Name, Status: pipeline.StatusRunning, Attempts: now.Attempts})
 	}
 	at := now.Started.Add(now.Duration)
 	if has.Done != had.Done && has.Done > 0 {
 		t.observe(pipeline.Event{
-			Kind: pipeline.EventProgress, At: at, Step: now.Name, Item: has.Item, Done: has.Done, Total: has.Total, Status: pipeline.StatusRunning,
+			Kind: pipeline.EventProgress, At: at, Step: now.Name, Item: has.Item, Done: has.Done, Total: has.Total, Status: pipeline.StatusRunning, Attempts: now.Attempts,
 		})
 	}
 	if !has.Until.IsZero() && !has.Until.Equal(had.Until) {
 		t.observe(pipeline.Event{
-			Kind: pipeline.EventWaiting, At: at, Step: now.Name, Item: has.Item, Until: has.Until, Failure: has.Failure, Status: pipeline.StatusRunning,
+			Kind: pipeline.EventWaiting, At: at, Step: now.Name, Item: has.Item, Until: has.Until, Failure: has.Failure, Status: pipeline.StatusRunning, Attempts: now.Attempts,
 		})
 	}
 	if over(now.Status) && !over(was.Status) {
@@ -77,7 +77,7 @@ func (t *teller) step(was, now pipeline.StepReport, had, has stepProgress) {
 		if now.Status == pipeline.StatusSucceeded {
 			done = total
 		}
-		t.observe(pipeline.Event{Kind: pipeline.EventStepEnded, At: at, Step: now.Name, Status: now.Status, Failure: now.Failure, Done: done, Total: total})
+		t.observe(pipeline.Event{Kind: pipeline.EventStepEnded, At: at, Step: now.Name, Status: now.Status, Failure: now.Failure, Done: done, Total: total, Attempts: now.Attempts})
 	}
 }
 
@@ -94,5 +94,5 @@ func (t *teller) beat(activity string, b beat, at time.Time) {
 	t.beats[activity] = b
 	name, _, _ := strings.Cut(activity, "#")
 	step, item, _ := strings.Cut(name, "/")
-	t.observe(pipeline.Event{Kind: pipeline.EventProgress, At: at, Step: step, Item: item, Done: b.Done, Total: b.Total, Status: pipeline.StatusRunning})
+	t.observe(pipeline.Event{Kind: pipeline.EventProgress, At: at, Step: step, Item: item, Done: b.Done, Total: b.Total, Parts: true, Status: pipeline.StatusRunning})
 }

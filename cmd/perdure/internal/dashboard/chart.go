@@ -73,7 +73,7 @@ func chart(r *runs.Run, steps []runs.Step, at time.Time, id string, d detail) *C
 		switch {
 		case len(rows) == 0:
 		case d == brief:
-			left = append(left, observe.Thousands(uint64(len(rows)))+" "+g.word)
+			left = append(left, whole(len(rows))+" "+g.word)
 		default:
 			f := Fold{ID: id + "-fold-" + g.class, Class: g.class, Word: g.word, Count: len(rows)}
 			for _, i := range rows[:min(len(rows), foldedRows)] {
@@ -132,12 +132,12 @@ func (s span) row(st *runs.Step, id string) StepRow {
 	waits := st.Waiting(s.now)
 	r.Class, r.Word = stateOf(st.Status, waits)
 	if st.Attempts > 0 {
-		r.Tries = observe.Thousands(uint64(st.Attempts))
+		r.Tries = whole(st.Attempts)
 	}
 	if st.Total > 0 {
-		r.Done = observe.Thousands(uint64(max(st.Done, 0))) + " of " + observe.Thousands(uint64(st.Total))
+		r.Done = whole(st.Done) + " of " + whole(st.Total)
 		if st.Done == st.Total {
-			r.Done = observe.Thousands(uint64(st.Total))
+			r.Done = whole(st.Total)
 		}
 	}
 	r.Bars, r.Label = s.bars(st)

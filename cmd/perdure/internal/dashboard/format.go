@@ -32,6 +32,9 @@ func amount(n uint64) string {
 	return rate(float64(n))
 }
 
+// whole writes a count that is never shortened.
+func whole(n int) string { return observe.Thousands(uint64(max(n, 0))) }
+
 // latency writes a duration, or a dash for none.
 func latency(d time.Duration) string {
 	if d <= 0 {

@@ -1,10 +1,10 @@
 package dashboard
 
 import (
+	"math"
 	"strconv"
 	"time"
 
-	"github.com/perdure/perdure/cmd/perdure/internal/observe"
 	"github.com/perdure/perdure/cmd/perdure/internal/runs"
 	"github.com/perdure/perdure/pipeline"
 )
@@ -20,7 +20,7 @@ func runCard(r *runs.Run, at time.Time) RunCard {
 		c.Took = "–"
 	}
 	if all := r.Counts.All(); all > 0 {
-		c.Steps = observe.Thousands(uint64(r.Counts.Over())) + " of " + observe.Thousands(uint64(all))
+		c.Steps = whole(r.Counts.Over()) + " of " + whole(all)
 		c.Progress = Meter{Share: share(float64(r.Counts.Over()), float64(all)), Label: c.Steps + " steps have ended", Class: c.Class}
 	}
 	c.Facts = facts(r)
@@ -63,7 +63,7 @@ func facts(r *runs.Run) []string {
 		add(strconv.Itoa(r.Counts.Skipped) + " skipped")
 	}
 	if r.Repeats > 0 {
-		add(count(int(min(r.Repeats, 1<<31-1)), "repeat", "repeats")) //nolint:gosec // bounded in the same breath
+		add(count(int(min(r.Repeats, math.MaxInt32)), "repeat", "repeats"))
 	}
 	if r.Try > 1 {
 		add("try " + strconv.Itoa(r.Try))
@@ -121,7 +121,7 @@ func parkedNote(n int, why string, since time.Time) Note {
 		verb, themselves = " call waits", "itself"
 	}
 	return Note{Class: "waits", Icon: "waiting", Text: []Phrase{
-		{Text: observe.Thousands(uint64(max(n, 0))) + verb + " for " + what + " since "}, {At: since},
+		{Text: whole(n) + verb + " for " + what + " since "}, {At: since},
 		{Text: ", and will go on by " + themselves + ". Nothing is lost."},
 	}}
 }

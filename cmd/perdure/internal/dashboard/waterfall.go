@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/perdure/perdure/cmd/perdure/internal/observe"
 	"github.com/perdure/perdure/cmd/perdure/internal/runs"
 )
 
@@ -60,7 +59,7 @@ func (s span) waterfall(steps []runs.Step) *Waterfall {
 	}
 	for _, class := range []string{"failed", "waiting", "running", "succeeded", "pending", "skipped", "omitted", "canceled"} {
 		if counts[class] > 0 {
-			said = append(said, observe.Thousands(uint64(counts[class]))+" "+class) //nolint:gosec // a count
+			said = append(said, whole(counts[class])+" "+class)
 		}
 	}
 	w.Label = "When each step ran, in the order of the definition: " + strings.Join(said, ", ")

@@ -125,7 +125,7 @@ func TestCallsThatWaitAreTheSteps(t *testing.T) {
 	})
 }
 
-// TestWhatHappenedBeforeIsShownAndTold: an engine that goes on with a run tells
+// TestWhatHappenedBeforeIsShownButNotToldAgain: an engine that goes on with a run tells
 // first what was; the trail has that already.
 func TestWhatHappenedBeforeIsShownButNotToldAgain(t *testing.T) {
 	r := runs.NewRegistry()

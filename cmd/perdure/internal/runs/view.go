@@ -106,7 +106,7 @@ type Wait struct {
 	For string
 }
 
-// Waits reports whether a step that runs does nothing but wait at that time, as far
+// Waiting reports whether a step that runs does nothing but wait at that time, as far
 // as this process knows.
 func (s *Step) Waiting(now time.Time) bool {
 	return s.Status == pipeline.StatusRunning && (s.Parked > 0 || !s.Items && s.Until.After(now))
