@@ -1,0 +1,137 @@
+package matrix
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/perdure/perdure"
+	"github.com/perdure/perdure/bench/matrix/subject"
+	"github.com/perdure/perdure/internal/faultproxy"
+	"github.com/perdure/perdure/internal/faultproxy/faultproxytest"
+	"github.com/perdure/perdure/internal/pgcluster"
+	"github.com/perdure/perdure/internal/pgcluster/pgclustertest"
+	"github.com/perdure/perdure/perdurepgx"
+)
+
+// host is the server of a row.
+type host struct {
+	cluster *pgcluster.Cluster
+	ca      string // file with the certificate of the server, if it has one
+	disk    string // directory of the small file system, if there is one
+	cells   int
+}
+
+// newHost starts the server of a row, or says why it cannot be had.
+func newHost(t testing.TB, r row) (*host, string) {
+	t.Helper()
+	h := &host{cluster: pgclustertest.New(t, pgcluster.Config{Settings: r.settings})}
+	if major(h.cluster) < r.since {
+		return nil, fmt.Sprintf("needs PostgreSQL %d", r.since)
+	}
+	if err := h.cluster.AddUser(t.Context(), role, password); err != nil {
+		t.Fatal(err)
+	}
+	if r.tls {
+		pem, err := h.cluster.EnableTLS(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.ca = filepath.Join(t.TempDir(), "ca.pem")
+		if err := os.WriteFile(h.ca, pem, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r.tmpfs {
+		disk, why := mountDisk(t)
+		if why != "" {
+			return nil, why
+		}
+		h.disk = disk
+	}
+	return h, ""
+}
+
+// major returns the major version of a server.
+func major(c *pgcluster.Cluster) int {
+	digits := strings.IndexFunc(c.Version(), func(r rune) bool { return r < '0' || r > '9' })
+	n, err := strconv.Atoi(c.Version()[:max(digits, 0)])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// place makes a database with its proxy for one subject.
+func (h *host) place(t testing.TB, r row, c subject.Candidate) *place {
+	t.Helper()
+	h.cells++
+	p := &place{TB: t, row: r, cluster: h.cluster, host: h, database: "cell" + strconv.Itoa(h.cells)}
+	p.execIn("postgres", "create database "+p.database)
+	where := ""
+	if h.disk != "" {
+		if h.cells == 1 {
+			p.exec("create tablespace small location '" + h.disk + "'")
+		}
+		where = " tablespace small"
+	}
+	p.exec("create table effect (key bigint not null, pad text)" + where + ";; grant all on effect to " + role +
+		";; create index on effect (key);; create table hot (id int primary key, n bigint not null);; insert into hot values (1, 0), (2, 0);; grant all on hot to " + role)
+	if c.Perdure {
+		p.migrate()
+	}
+	p.proxy = faultproxytest.New(t, faultproxy.Config{Target: h.cluster.Addr(), Seed: 1, PassTLS: r.tls, OnFault: func(f faultproxy.Fault) {
+		if do := p.onFault.Load(); do != nil {
+			(*do)(f)
+		}
+	}})
+	p.listen()
+	p.url = p.through(p.proxy.Addr())
+	if r.tls {
+		p.url = p.with(map[string]string{"sslmode": "verify-full", "sslrootcert": h.ca})
+	}
+	if r.dns {
+		p.names = newNameServer(t)
+		p.resolver = p.names.resolver()
+		_, port, err := net.SplitHostPort(p.proxy.Addr())
+		p.ended(err)
+		p.url = p.through(net.JoinHostPort(hostName, port))
+	}
+	if r.prepare != nil {
+		r.prepare(p)
+	}
+	return p
+}
+
+// with returns the subject's URL with other parameters.
+func (p *place) with(parameters map[string]string) string {
+	u, err := url.Parse(p.url)
+	p.ended(err)
+	q := u.Query()
+	for name, value := range parameters {
+		q.Set(name, value)
+	}
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// migrate creates perdure's table, as the program that owns the database does once.
+func (p *place) migrate() {
+	p.Helper()
+	m, err := perdure.New(perdure.Config{})
+	p.ended(err)
+	cfg, err := pgxpool.ParseConfig(p.cluster.URL(p.database))
+	p.ended(err)
+	db, err := perdurepgx.Open(p.bounded(), cfg, m, perdurepgx.Config{})
+	p.ended(err)
+	defer db.Close()
+	p.ended(db.Migrate(p.bounded()))
+	p.ended(m.Close(p.bounded()))
+}
