@@ -15,6 +15,7 @@ import (
 type tally struct {
 	done     int // said to be done, and there once
 	lost     int // said to be done, and not there
+	dropped  int // said to be done by a primary that is gone, and not there: asynchronous replication's loss
 	doubled  int // there more than once
 	wrong    int // said to have failed, and there
 	safe     int // of those, marked as safe to repeat by the driver
@@ -28,7 +29,7 @@ type tally struct {
 }
 
 // count compares what the callers were told with what is there.
-func count(calls [callers][]call, there map[int64]int, s subject.Subject) tally {
+func count(calls [callers][]call, there map[int64]int, s subject.Subject, failedOver time.Time) tally {
 	var t tally
 	for _, caller := range calls {
 		for _, c := range caller {
@@ -46,6 +47,8 @@ func count(calls [callers][]call, there map[int64]int, s subject.Subject) tally 
 			case n > 1:
 				t.doubled++
 				t.example("doubled", c, n)
+			case c.err == nil && n == 0 && c.ended.Before(failedOver):
+				t.dropped++
 			case c.err == nil && n == 0:
 				t.lost++
 				t.example("lost", c, n)

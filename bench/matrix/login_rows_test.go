@@ -77,7 +77,7 @@ func loginRows() []row {
 		{
 			name: "database-dropped", group: groupLogin, title: "the database is not there for a second (it is renamed)", hold: outage,
 			strike: forbidden("3D000",
-				func(p *place) { p.execIn("postgres", "alter database "+p.database+" rename to gone") },
+				func(p *place) { p.hangUp(); p.execIn("postgres", "alter database "+p.database+" rename to gone") },
 				func(p *place) { p.execIn("postgres", "alter database gone rename to "+p.database) }),
 			want: expectation{categories: append(away(), pgerr.CategoryPermission, pgerr.CategoryConfiguration), fails: true},
 		},

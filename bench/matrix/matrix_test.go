@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +20,9 @@ var (
 	full = flag.Bool("full", false, "run every row for every subject, as \"make matrix\" does, and print the table")
 	who  = flag.String("subject", "", "with -row or -full: run only the subjects whose name contains this")
 	one  = flag.String("row", "", "run this row only, for every subject")
-	to   = flag.String("to", "", "file in which to put the table")
+	docs = flag.String("docs", "", "with -full: directory in which to put the tables (fault-matrix.md)")
+
+	versioned = flag.Bool("versioned", false, "with -docs: put the server's version into the name of the file")
 )
 
 func TestMain(m *testing.M) {
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 // rows returns all of them, in the order of the table.
 func rows() []row {
 	var all []row
-	for _, group := range [][]row{serverRows(), sessionRows(), commitRows(), networkRows(), loginRows(), sqlRows()} {
+	for _, group := range [][]row{serverRows(), sessionRows(), commitRows(), networkRows(), loginRows(), sqlRows(), replicaRows(), poolerRows()} {
 		all = append(all, group...)
 	}
 	return all
@@ -41,7 +42,7 @@ func rows() []row {
 func chosenExtent() extent {
 	asIs := func(d time.Duration) time.Duration { return d }
 	if *full || *one != "" {
-		return extent{warm: 10, hold: asIs, recovery: 10 * time.Second}
+		return extent{warm: 5, hold: asIs, recovery: 10 * time.Second}
 	}
 	return extent{warm: 2, hold: func(d time.Duration) time.Duration { return d / 2 }, recovery: time.Second}
 }
@@ -72,14 +73,23 @@ func TestMatrix(t *testing.T) {
 			tab.cells[i] = make([]result, len(candidates))
 			t.Run(r.name, func(t *testing.T) {
 				t.Parallel()
-				h, why := newHost(t, r)
+				var shared *host
+				var why string
+				if r.standby == alone {
+					shared, why = newHost(t, r)
+				}
 				for k, c := range candidates {
 					if why != "" {
-						tab.cells[i][k].notRun = why
+						tab.note(i, k, result{notRun: why})
 						continue
 					}
 					t.Run(c.Name, func(t *testing.T) {
+						h := shared
+						if h == nil { // the primary does not survive
+							h, _ = newHost(t, r)
+						}
 						tab.note(i, k, h.place(t, r, c).run(c, e))
+						tab.of(h)
 					})
 				}
 			})
@@ -88,11 +98,26 @@ func TestMatrix(t *testing.T) {
 	if !all {
 		return
 	}
+	if *one != "" {
+		tab.examples(os.Stdout)
+		return
+	}
+	command := "make matrix"
+	file := "fault-matrix.md"
+	if *versioned {
+		command += " PG_BIN=DIR"
+		file = fmt.Sprintf("fault-matrix-%d.md", tab.major)
+	}
 	var out strings.Builder
-	tab.write(&out, time.Since(began))
-	fmt.Fprintln(os.Stdout, out.String())
-	if *to != "" {
-		if err := os.WriteFile(filepath.Clean(*to), []byte(out.String()), 0o600); err != nil {
+	if err := tab.write(&out, e, command); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&out, "\nMade in %s.\n", time.Since(began).Round(time.Second))
+	if _, err := os.Stdout.WriteString(out.String()); err != nil {
+		t.Fatal(err)
+	}
+	if *docs != "" {
+		if err := os.WriteFile(filepath.Join(*docs, file), []byte(out.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -114,6 +139,14 @@ type table struct {
 	mu      sync.Mutex // guards the fields below
 	cells   [][]result
 	version string
+	major   int
+}
+
+// of notes the server's version.
+func (t *table) of(h *host) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.version, t.major = h.cluster.Version(), major(h.cluster)
 }
 
 func (t *table) note(row, column int, r result) {
@@ -121,5 +154,3 @@ func (t *table) note(row, column int, r result) {
 	defer t.mu.Unlock()
 	t.cells[row][column] = r
 }
-
-var _ = runtime.Version

@@ -33,6 +33,7 @@ type place struct {
 	row      row
 	cluster  *pgcluster.Cluster
 	second   *pgcluster.Cluster // the standby
+	bouncer  *pgcluster.Pooler
 	proxy    *faultproxy.Proxy
 	database string
 	url      string // the subject's, through the proxy
@@ -40,7 +41,10 @@ type place struct {
 	names    *nameServer
 	work     *workload
 	dawdler  dawdler
-	host     *host
+	admin    *pgx.Conn // what ask and text use
+	// failedOver is when an asynchronous standby took over; zero if none did.
+	failedOver time.Time
+	host       *host
 
 	ran     atomic.Int64                           // statements that went to the server
 	onFault atomic.Pointer[func(faultproxy.Fault)] // what to do at a strike
@@ -130,23 +134,39 @@ func (p *place) execIn(database, sql string) {
 // ask returns the number that a query has for an answer.
 func (p *place) ask(sql string) (n int) {
 	p.Helper()
-	conn := p.connect(p.cluster)
-	defer conn.Close(p.Context())
-	if err := conn.QueryRow(p.Context(), sql).Scan(&n); err != nil {
-		p.Fatalf("%s: %v", sql, err)
-	}
+	p.answer(sql, &n)
 	return n
 }
 
 // text returns the text that a query has for an answer.
 func (p *place) text(sql string) (answer string) {
 	p.Helper()
-	conn := p.connect(p.cluster)
-	defer conn.Close(p.Context())
-	if err := conn.QueryRow(p.Context(), sql).Scan(&answer); err != nil {
+	p.answer(sql, &answer)
+	return answer
+}
+
+// answer asks on a session that is kept, or on a new one when that has been lost with its server.
+func (p *place) answer(sql string, to any) {
+	p.Helper()
+	if p.admin != nil {
+		if p.admin.Config().Port == uint16(p.cluster.Port()) && p.admin.QueryRow(p.Context(), sql).Scan(to) == nil {
+			return
+		}
+		_ = p.admin.Close(p.Context())
+	} else {
+		p.Cleanup(p.hangUp)
+	}
+	p.admin = p.connect(p.cluster)
+	if err := p.admin.QueryRow(p.Context(), sql).Scan(to); err != nil {
 		p.Fatalf("%s: %v", sql, err)
 	}
-	return answer
+}
+
+// hangUp ends the session that ask keeps.
+func (p *place) hangUp() {
+	if p.admin != nil {
+		_ = p.admin.Close(p.bounded())
+	}
 }
 
 // dial opens a session of the superuser's past the proxy. It may be used on any goroutine.

@@ -115,8 +115,8 @@ func serverRows() []row {
 			name: "frozen", group: groupServer, title: "the whole server is frozen for 3 s (SIGSTOP)", hold: 3 * time.Second,
 			strike: func(p *place) (func(), func() bool) {
 				p.ended(p.cluster.Freeze())
-				ran := p.ran.Load()
-				return func() { p.ended(p.cluster.Thaw()) }, func() bool { return p.ran.Load() > ran }
+				felt := p.felt()
+				return func() { p.ended(p.cluster.Thaw()) }, func() bool { return p.work.allBusy() || felt() }
 			},
 			want: expectation{categories: away(), statements: true, database: yes}, slow: true,
 		},

@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"os"
@@ -32,7 +33,10 @@ type host struct {
 // newHost starts the server of a row, or says why it cannot be had.
 func newHost(t testing.TB, r row) (*host, string) {
 	t.Helper()
-	h := &host{cluster: pgclustertest.New(t, pgcluster.Config{Settings: r.settings})}
+	// Servers are killed here, and not machines: what was written to the system is there afterwards.
+	settings := map[string]string{"fsync": "off"}
+	maps.Copy(settings, r.settings)
+	h := &host{cluster: pgclustertest.New(t, pgcluster.Config{Settings: settings})}
 	if major(h.cluster) < r.since {
 		return nil, fmt.Sprintf("needs PostgreSQL %d", r.since)
 	}
@@ -87,7 +91,13 @@ func (h *host) place(t testing.TB, r row, c subject.Candidate) *place {
 	if c.Perdure {
 		p.migrate()
 	}
-	p.proxy = faultproxytest.New(t, faultproxy.Config{Target: h.cluster.Addr(), Seed: 1, PassTLS: r.tls, OnFault: func(f faultproxy.Fault) {
+	target := h.cluster.Addr()
+	if r.pooler {
+		p.bouncer = pgclustertest.Pooler(t, pgcluster.PoolerConfig{Server: target, User: role, Password: password, Size: subject.Connections})
+		target = p.bouncer.Addr()
+	}
+	p.withStandby(r.standby)
+	p.proxy = faultproxytest.New(t, faultproxy.Config{Target: target, Seed: 1, PassTLS: r.tls, OnFault: func(f faultproxy.Fault) {
 		if do := p.onFault.Load(); do != nil {
 			(*do)(f)
 		}

@@ -14,16 +14,18 @@ import (
 
 const groupSession = "A session"
 
-// locked makes all inserts wait, does something to those that do, and lets the others go when it is mended.
+// locked makes all inserts wait, does something to those that do (unless it is nil), and lets the others go when it is mended.
 func locked(do func(p *place)) func(p *place) (func(), func() bool) {
 	return func(p *place) (func(), func() bool) {
 		const enough = 3
 		holder := p.connect(p.cluster)
 		_, err := holder.Exec(p.Context(), "begin; lock table effect in exclusive mode")
 		p.ended(err)
-		p.eventually("inserts that wait", func() bool { return p.ask(waiting("relation")) >= enough })
 		felt := p.felt()
-		do(p)
+		if do != nil {
+			p.eventually("inserts that wait", func() bool { return p.ask(waiting("relation")) >= enough })
+			do(p)
+		}
 		return func() { p.ended(holder.Close(p.bounded())) }, felt
 	}
 }
@@ -36,8 +38,9 @@ func waiting(event string) string {
 // limited is locked with a limit of the server's that those who wait run into.
 func limited(code string) func(p *place) (func(), func() bool) {
 	return func(p *place) (func(), func() bool) {
-		mend, _ := locked(func(*place) {})(p)
-		return mend, p.answeredOften(3, code)
+		answered := p.answeredOften(3, code)
+		mend, _ := locked(nil)(p)
+		return mend, answered
 	}
 }
 
@@ -98,10 +101,11 @@ func sessionRows() []row {
 		},
 		{
 			name: "terminate-in-transaction", group: groupSession, title: "pg_terminate_backend between two statements of a transaction",
+			only: transactions,
 			strike: func(p *place) (func(), func() bool) {
 				var struck atomic.Int64
 				p.onFault.Store(new(func(f faultproxy.Fault) {
-					if f.Rule == "at insert" && struck.Load() < strikes && p.endsIdle(f.BackendPID) {
+					if f.Rule == "at insert" && struck.Load() < strikes && p.terminates(f.BackendPID) {
 						struck.Add(1)
 					}
 				}))
@@ -189,9 +193,9 @@ func sessionRows() []row {
 	}
 }
 
-// endsIdle terminates a session that is idle in a transaction, waits until it is gone, and reports whether it was. It runs on
+// terminates ends a session, waits until it is gone, and reports whether it was there. It runs on
 // the proxy's goroutine and so reports nothing else.
-func (p *place) endsIdle(pid int) bool {
+func (p *place) terminates(pid int) bool {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.Context()), patience)
 	defer cancel()
 	conn, err := p.dial(ctx)
@@ -199,9 +203,8 @@ func (p *place) endsIdle(pid int) bool {
 		return false
 	}
 	defer conn.Close(ctx)
-	const sql = "select count(pg_terminate_backend(pid, 60000)) from pg_stat_activity where pid = $1 and state = 'idle in transaction'"
-	var n int
-	return conn.QueryRow(ctx, sql, pid).Scan(&n) == nil && n == 1
+	var gone bool
+	return conn.QueryRow(ctx, "select pg_terminate_backend($1, 60000)", pid).Scan(&gone) == nil && gone
 }
 
 // gone waits until a session has ended. It runs on a caller's goroutine.

@@ -164,6 +164,13 @@ func (w *workload) stop(ctx context.Context) bool {
 	return w.until(ctx, func() bool { return w.busy == 0 })
 }
 
+// allBusy reports whether every caller is in a call.
+func (w *workload) allBusy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.busy == callers
+}
+
 // resume opens the gate.
 func (w *workload) resume() {
 	w.mu.Lock()
