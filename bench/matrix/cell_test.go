@@ -124,8 +124,8 @@ func (p *place) run(c subject.Candidate, e extent) result {
 }
 
 // slowMachine is what "select 1" may take for a machine to be fit to judge whether a database is up: a probe, which
-// has to connect too, is given half a second.
-const slowMachine = 100 * time.Millisecond
+// has to connect and log in too, is given half a second.
+const slowMachine = 25 * time.Millisecond
 
 // stopwatch asks the server "select 1" past the proxy now and then until the function that it returns is called, which
 // returns how long the slowest took. It is for faults during which the server can be reached.

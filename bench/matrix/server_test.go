@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -82,6 +83,10 @@ func (h *host) place(t testing.TB, r row, c subject.Candidate) *place {
 	where := ""
 	if h.disk != "" {
 		if h.cells == 1 {
+			out, err := exec.CommandContext(t.Context(), "chown", "--reference="+p.text("show data_directory"), h.disk).CombinedOutput()
+			if err != nil {
+				t.Fatalf("chown: %v: %s", err, out)
+			}
 			p.exec("create tablespace small location '" + h.disk + "'")
 		}
 		where = " tablespace small"

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
-	"github.com/lib/pq"
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/perdurepgx"
@@ -150,7 +149,7 @@ func openSQLPgx(_ context.Context, s Settings) (Subject, error) {
 }
 
 func openSQLPq(_ context.Context, s Settings) (Subject, error) {
-	c, err := pq.NewConnector(s.URL)
+	c, err := pqConnector(s, s.URL)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ func openPlainPq(_ context.Context, s Settings) (Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := pq.NewConnector(u)
+	c, err := pqConnector(s, u)
 	if err != nil {
 		return nil, err
 	}
@@ -27,6 +27,19 @@ func openPlainPq(_ context.Context, s Settings) (Subject, error) {
 	db.SetMaxOpenConns(Connections)
 	db.SetMaxIdleConns(Connections)
 	return &plainSQL{db}, nil
+}
+
+// pqConnector makes a connector of lib/pq. Behind a pooler statements and arguments go in one message, as its
+// documentation of binary_parameters advises.
+func pqConnector(s Settings, url string) (*pq.Connector, error) {
+	if s.Pooler {
+		u, err := withParameter(url, "binary_parameters", "yes")
+		if err != nil {
+			return nil, err
+		}
+		url = u
+	}
+	return pq.NewConnector(url)
 }
 
 func sqlOptions(serializable bool) *sql.TxOptions {
