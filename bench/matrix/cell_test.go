@@ -255,7 +255,7 @@ func (p *place) judge(r result, s subject.Subject, closing error) {
 func (p *place) metrics(s perdure.Snapshot, slowest time.Duration) {
 	p.Helper()
 	want := p.row.want
-	if len(want.states) > 0 && !(want.statesOfPgx && strings.Contains(p.Name(), "pq")) {
+	if len(want.states) > 0 && (!want.statesOfPgx || !strings.Contains(p.Name(), "pq")) {
 		n := uint64(0)
 		for _, state := range want.states {
 			n += s.States[state]

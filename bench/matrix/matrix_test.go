@@ -98,10 +98,6 @@ func TestMatrix(t *testing.T) {
 	if !all {
 		return
 	}
-	if *one != "" {
-		tab.examples(os.Stdout)
-		return
-	}
 	command := "make matrix"
 	file := "fault-matrix.md"
 	if *versioned {
@@ -109,6 +105,13 @@ func TestMatrix(t *testing.T) {
 		file = fmt.Sprintf("fault-matrix-%d.md", tab.major)
 	}
 	var out strings.Builder
+	if *one != "" {
+		tab.tell(&out)
+		if _, err := os.Stdout.WriteString(out.String()); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
 	if err := tab.write(&out, e, command); err != nil {
 		t.Fatal(err)
 	}

@@ -20,16 +20,16 @@ type nameServer struct {
 	refused atomic.Int64 // questions that it answered with "server failure"
 }
 
-func newNameServer(t testing.TB) *nameServer {
-	t.Helper()
-	conn, err := (&net.ListenConfig{}).ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+func newNameServer(tb testing.TB) *nameServer {
+	tb.Helper()
+	conn, err := (&net.ListenConfig{}).ListenPacket(tb.Context(), "udp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	n := &nameServer{conn: conn}
 	ended := make(chan struct{})
-	go func() { defer close(ended); n.serve(t) }()
-	t.Cleanup(func() { _ = conn.Close(); <-ended })
+	go func() { defer close(ended); n.serve(tb) }()
+	tb.Cleanup(func() { _ = conn.Close(); <-ended })
 	return n
 }
 
@@ -40,8 +40,8 @@ func (n *nameServer) resolver() *net.Resolver {
 	}}
 }
 
-func (n *nameServer) serve(t testing.TB) {
-	t.Helper()
+func (n *nameServer) serve(tb testing.TB) {
+	tb.Helper()
 	buf := make([]byte, 512)
 	for {
 		size, from, err := n.conn.ReadFrom(buf)
@@ -49,7 +49,7 @@ func (n *nameServer) serve(t testing.TB) {
 			return
 		}
 		if err != nil {
-			t.Errorf("name server: %v", err)
+			tb.Errorf("name server: %v", err)
 			return
 		}
 		if reply := n.answer(buf[:size]); reply != nil {

@@ -2,7 +2,6 @@ package matrix
 
 import (
 	"fmt"
-	"io"
 	"runtime"
 	"strings"
 
@@ -39,11 +38,12 @@ In [` + "`bench/matrix/subject`" + `](../bench/matrix/subject), with the source 
 * **pgx alone**: pgxpool and pgx.BeginFunc. **database/sql + lib/pq**: with connect_timeout. Neither repeats, but for what database/sql does by itself.
 * **pgx + failsafe-go**, **pgx + backoff + gobreaker**: %[11]d attempts with backoff around a breaker. They repeat what is said to be safe (pgconn.SafeToRetry), failures to connect, and the SQLSTATEs by which the
   server says that it rolled back; not a connection that ends without a word, and not a timeout. Their breakers stay open for 5 s instead of the documented minute.
+* **PgBouncer** runs in transaction mode with its defaults, but for server_login_retry, which is 1 s instead of 15 s. Drivers prepare no statements behind it.
 
 `
 
 // write writes the tables as Markdown.
-func (t *table) write(out io.Writer, e extent, command string) error {
+func (t *table) write(out *strings.Builder, e extent, command string) error {
 	fmt.Fprintf(out, preface, callers, "PostgreSQL "+t.version, runtime.Version(), runtime.NumCPU(), "`"+command+"`", "`"+command+" ROW=commit-reply-lost`",
 		e.recovery, subject.Connections, subject.AttemptTimeout, callDeadline, subject.Attempts)
 	for _, s := range []struct {
@@ -68,7 +68,7 @@ func (t *table) write(out io.Writer, e extent, command string) error {
 }
 
 // section writes one table with the cells that cell makes.
-func (t *table) section(out io.Writer, cell func(result) string) error {
+func (t *table) section(out *strings.Builder, cell func(result) string) error {
 	columns := []string{"fault", "ROW="}
 	for _, c := range t.candidates {
 		columns = append(columns, c.Name)
@@ -96,7 +96,7 @@ func (t *table) section(out io.Writer, cell func(result) string) error {
 }
 
 // failures lists where each subject has lost, doubled or wrongly reported something.
-func (t *table) failures(out io.Writer, command string) {
+func (t *table) failures(out *strings.Builder, command string) {
 	fmt.Fprintf(out, "## Where each fails\n\n")
 	for k, c := range t.candidates {
 		var all []string
@@ -113,13 +113,13 @@ func (t *table) failures(out io.Writer, command string) {
 	}
 }
 
-// examples writes what callers were told, for a row that is run alone.
-func (t *table) examples(out io.Writer) {
+// tell writes what callers were told, for a row that is run alone.
+func (t *table) tell(out *strings.Builder) {
 	for i, r := range t.rows {
 		for k, c := range t.candidates {
 			x := t.cells[i][k]
 			fmt.Fprintf(out, "%s, %s: %s; %s\n", r.name, c.Name, x.cell(), x.told())
-			for _, e := range x.tally.examples {
+			for _, e := range x.examples {
 				fmt.Fprintf(out, "    %s\n", e)
 			}
 		}

@@ -32,30 +32,30 @@ type host struct {
 }
 
 // newHost starts the server of a row, or says why it cannot be had.
-func newHost(t testing.TB, r row) (*host, string) {
-	t.Helper()
+func newHost(tb testing.TB, r row) (*host, string) {
+	tb.Helper()
 	// Servers are killed here, and not machines: what was written to the system is there afterwards.
 	settings := map[string]string{"fsync": "off"}
 	maps.Copy(settings, r.settings)
-	h := &host{cluster: pgclustertest.New(t, pgcluster.Config{Settings: settings})}
+	h := &host{cluster: pgclustertest.New(tb, pgcluster.Config{Settings: settings})}
 	if major(h.cluster) < r.since {
 		return nil, fmt.Sprintf("needs PostgreSQL %d", r.since)
 	}
-	if err := h.cluster.AddUser(t.Context(), role, password); err != nil {
-		t.Fatal(err)
+	if err := h.cluster.AddUser(tb.Context(), role, password); err != nil {
+		tb.Fatal(err)
 	}
 	if r.tls {
-		pem, err := h.cluster.EnableTLS(t.Context())
+		pem, err := h.cluster.EnableTLS(tb.Context())
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
-		h.ca = filepath.Join(t.TempDir(), "ca.pem")
+		h.ca = filepath.Join(tb.TempDir(), "ca.pem")
 		if err := os.WriteFile(h.ca, pem, 0o600); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	if r.tmpfs {
-		disk, why := mountDisk(t)
+		disk, why := mountDisk(tb)
 		if why != "" {
 			return nil, why
 		}
@@ -75,17 +75,17 @@ func major(c *pgcluster.Cluster) int {
 }
 
 // place makes a database with its proxy for one subject.
-func (h *host) place(t testing.TB, r row, c subject.Candidate) *place {
-	t.Helper()
+func (h *host) place(tb testing.TB, r row, c subject.Candidate) *place {
+	tb.Helper()
 	h.cells++
-	p := &place{TB: t, row: r, cluster: h.cluster, host: h, database: "cell" + strconv.Itoa(h.cells)}
+	p := &place{TB: tb, row: r, cluster: h.cluster, host: h, database: "cell" + strconv.Itoa(h.cells)}
 	p.execIn("postgres", "create database "+p.database)
 	where := ""
 	if h.disk != "" {
 		if h.cells == 1 {
-			out, err := exec.CommandContext(t.Context(), "chown", "--reference="+p.text("show data_directory"), h.disk).CombinedOutput()
+			out, err := exec.CommandContext(tb.Context(), "chown", "--reference="+p.text("show data_directory"), h.disk).CombinedOutput()
 			if err != nil {
-				t.Fatalf("chown: %v: %s", err, out)
+				tb.Fatalf("chown: %v: %s", err, out)
 			}
 			p.exec("create tablespace small location '" + h.disk + "'")
 		}
@@ -98,11 +98,13 @@ func (h *host) place(t testing.TB, r row, c subject.Candidate) *place {
 	}
 	target := h.cluster.Addr()
 	if r.pooler {
-		p.bouncer = pgclustertest.Pooler(t, pgcluster.PoolerConfig{Server: target, User: role, Password: password, Size: subject.Connections})
+		p.bouncer = pgclustertest.Pooler(tb, pgcluster.PoolerConfig{Server: target, User: role, Password: password, Size: subject.Connections,
+			// PgBouncer waits for 15 s before it asks a server again that was away, and lets its clients wait.
+			Settings: map[string]string{"server_login_retry": "1"}})
 		target = p.bouncer.Addr()
 	}
 	p.withStandby(r.standby)
-	p.proxy = faultproxytest.New(t, faultproxy.Config{Target: target, Seed: 1, PassTLS: r.tls, OnFault: func(f faultproxy.Fault) {
+	p.proxy = faultproxytest.New(tb, faultproxy.Config{Target: target, Seed: 1, PassTLS: r.tls, OnFault: func(f faultproxy.Fault) {
 		if do := p.onFault.Load(); do != nil {
 			(*do)(f)
 		}
@@ -113,7 +115,7 @@ func (h *host) place(t testing.TB, r row, c subject.Candidate) *place {
 		p.url = p.with(map[string]string{"sslmode": "verify-full", "sslrootcert": h.ca})
 	}
 	if r.dns {
-		p.names = newNameServer(t)
+		p.names = newNameServer(tb)
 		p.resolver = p.names.resolver()
 		_, port, err := net.SplitHostPort(p.proxy.Addr())
 		p.ended(err)

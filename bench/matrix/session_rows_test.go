@@ -166,7 +166,7 @@ func sessionRows() []row {
 					return err
 				}
 				if p.dawdler.first(key) {
-					p.gone(pid)
+					p.gone(ctx, pid)
 					p.dawdler.dawdled.Add(1)
 				}
 				return nil
@@ -208,8 +208,8 @@ func (p *place) terminates(pid int) bool {
 }
 
 // gone waits until a session has ended. It runs on a caller's goroutine.
-func (p *place) gone(pid int64) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.Context()), patience)
+func (p *place) gone(ctx context.Context, pid int64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	conn, err := p.dial(ctx)
 	if err != nil {

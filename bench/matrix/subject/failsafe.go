@@ -68,7 +68,7 @@ func openFailsafe(ctx context.Context, s Settings) (Subject, error) {
 		Build()
 	executor := failsafe.With[any](retry, breaker, timeout.New[any](AttemptTimeout))
 	return &guardedPgx{plain, func(ctx context.Context, attempt func(context.Context) error) error {
-		return executor.WithContext(ctx).RunWithExecution(func(e failsafe.Execution[any]) error { return attempt(e.Context()) })
+		return executor.WithContext(ctx).RunWithExecution(func(e failsafe.Execution[any]) error { return attempt(e.Context()) }) //nolint:contextcheck // it is the caller's, by way of failsafe
 	}}, nil
 }
 
