@@ -98,9 +98,11 @@ func (h *host) place(tb testing.TB, r row, c subject.Candidate) *place {
 	}
 	target := h.cluster.Addr()
 	if r.pooler {
-		p.bouncer = pgclustertest.Pooler(tb, pgcluster.PoolerConfig{Server: target, User: role, Password: password, Size: subject.Connections,
+		p.bouncer = pgclustertest.Pooler(tb, pgcluster.PoolerConfig{
+			Server: target, User: role, Password: password, Size: subject.Connections,
 			// PgBouncer waits for 15 s before it asks a server again that was away, and lets its clients wait.
-			Settings: map[string]string{"server_login_retry": "1"}})
+			Settings: map[string]string{"server_login_retry": "1"},
+		})
 		target = p.bouncer.Addr()
 	}
 	p.withStandby(r.standby)
