@@ -51,7 +51,7 @@ func (t *table) write(out *strings.Builder, e extent, command string) error {
 		cell        func(result) string
 	}{
 		{"What becomes of the work", "", result.cell},
-		{"What the callers are told meanwhile", "Calls that said \"failed\" and whose work is not there, *f*; that said \"unknown\", *u*; reads that failed, *r*; calls that returned more than a second after their deadline, *late*; " +
+		{"What the callers are told meanwhile", "Calls that said \"failed\" and whose work is not there, *f*; that said \"unknown\", *u*; reads that failed, *r*; calls that heeded no deadline and ended only when their connection was cut, *hung*; " +
 			"what an asynchronous failover dropped after it was acknowledged, *dropped*, which is PostgreSQL's loss and everybody's. \"–\" is none of them.", result.told},
 		{"Load during the fault", "Connections that were asked for, and statements that reached the server (or what stands before it), until the fault ended: the sum, and in how many seconds. Through TLS the statements cannot be seen.", result.load},
 	} {
@@ -159,7 +159,7 @@ func (r result) told() string {
 	for _, n := range []struct {
 		n    int
 		what string
-	}{{r.failed, "f"}, {r.unknown, "u"}, {r.readsOff, "r"}, {r.late, "late"}, {r.dropped, "dropped"}} {
+	}{{r.failed, "f"}, {r.unknown, "u"}, {r.readsOff, "r"}, {r.hung, "hung"}, {r.dropped, "dropped"}} {
 		if n.n > 0 {
 			all = append(all, figure.Number(float64(n.n))+" "+n.what)
 		}

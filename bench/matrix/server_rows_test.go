@@ -116,7 +116,7 @@ func serverRows() []row {
 			strike: func(p *place) (func(), func() bool) {
 				p.ended(p.cluster.Freeze())
 				felt := p.felt()
-				return func() { p.ended(p.cluster.Thaw()) }, func() bool { return p.work.allBusy() || felt() }
+				return func() { p.ended(p.cluster.Thaw()) }, func() bool { return p.work.underway() == callers || felt() }
 			},
 			want: expectation{categories: away(), statements: true, database: yes}, slow: true,
 		},

@@ -13,10 +13,11 @@ import (
 const (
 	// callers work at the same time; each has a connection if it wants one.
 	callers = subject.Connections
-	// callDeadline is how long a call may take.
-	callDeadline = 10 * time.Second
-	// lateness is how much later than its deadline a call may return without being called late.
-	lateness = time.Second
+	// callDeadline is how long a call may take, so long that no call fails because the machine is slow.
+	callDeadline = time.Minute
+	// severAfter is how long after the end of a peer's cell its connections are cut, for those who wait
+	// without heeding any context.
+	severAfter = 12 * time.Second
 	// pause is how long a caller waits between two calls, and nap after a call that failed.
 	pause = 4 * time.Millisecond
 	nap   = 20 * time.Millisecond
@@ -164,11 +165,11 @@ func (w *workload) stop(ctx context.Context) bool {
 	return w.until(ctx, func() bool { return w.busy == 0 })
 }
 
-// allBusy reports whether every caller is in a call.
-func (w *workload) allBusy() bool {
+// underway returns how many calls are under way.
+func (w *workload) underway() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.busy == callers
+	return w.busy
 }
 
 // resume opens the gate.
