@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: setup demo test check race arch vet lint tidy generate bench bench-go bench-compare torture soak fuzz cover help test-temporal
+.PHONY: setup demo test check race arch vet lint tidy generate bench bench-go bench-compare torture soak fuzz cover help test-temporal matrix
 
 # The tools have a module of their own, so that the library's go.mod stays its
 # users' business. -modfile and a workspace exclude each other (docs/adr/0001).
@@ -10,6 +10,11 @@ TOOL  := GOWORK=off go tool -modfile="$(CURDIR)/tools/go.mod"
 PG    := scripts/with-pg.sh
 EACH  := scripts/each.sh
 COVER := . ./pgerr ./breaker ./backoff ./perdurepgx
+
+# PG_BIN=DIR is the bin directory of another server, for every target.
+ifneq ($(PG_BIN),)
+export PERDURE_PG_BIN := $(PG_BIN)
+endif
 
 setup: ## install or unpack what is missing (Go is not: it is only checked)
 	@scripts/setup.sh
@@ -50,6 +55,11 @@ generate: ## write generated files anew
 
 bench: setup ## perdure beside its peers in one run, 7 minutes; writes docs/benchmarks.md and pictures
 	@cd bench && ../$(PG) go test -run '^TestTables$$' -count=1 -timeout 20m -full -docs ../docs .
+
+MATRIX := $(if $(ROW),-row '$(ROW)',-full -docs ../../docs $(if $(PG_BIN),-versioned))
+
+matrix: setup ## every fault, over perdure and its peers; writes docs/fault-matrix.md; ROW=name runs one, PG_BIN=DIR on another server
+	@cd bench/matrix && ../../$(PG) go test -run '^TestMatrix$$' -count=1 -timeout 40m -parallel 3 $(MATRIX) .
 
 bench-go: ## Go's own benchmarks of the hot path, with allocations
 	@go test -run '^$$' -bench . -benchmem . ./breaker ./perdureprom

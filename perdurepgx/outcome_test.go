@@ -2,6 +2,7 @@ package perdurepgx_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/perdure/perdure/internal/pgcluster"
 	"github.com/perdure/perdure/internal/pgcluster/pgclustertest"
 	"github.com/perdure/perdure/perdurepgx"
+	"github.com/perdure/perdure/pgerr"
 )
 
 // A key that is forgotten while its COMMIT is in doubt does not make the commit undone.
@@ -42,6 +44,29 @@ func TestForgottenKeyOfADoubt(t *testing.T) {
 	})
 	if err != nil || runs != 1 || b.count(t, "t") != 1 {
 		t.Errorf("Once = %v after %d runs with %d rows, want nil after 1 with 1", err, runs, b.count(t, "t"))
+	}
+}
+
+// Who gives up after a COMMIT that is proven to be rolled back says that nothing happened, and not
+// that something may have.
+func TestAProvenRollbackHasNoEffect(t *testing.T) {
+	t.Parallel()
+	b, proxy := through(t, perdure.Config{}, perdurepgx.Config{})
+	b.migrate(t)
+	kept := faultproxy.Rule{Name: "kept", Count: 1, Action: faultproxy.RST, Match: faultproxy.Match{Message: faultproxy.Query, Text: isCommit}}
+	cut := faultproxy.Rule{Name: "cut", Count: 1, Action: faultproxy.RST, Match: faultproxy.Match{Message: faultproxy.Run, Text: faultproxy.HasPrefix("insert")}}
+	for _, r := range []faultproxy.Rule{kept, cut} {
+		h := faultproxytest.Add(t, proxy, r)
+		op := perdure.Op{Name: "test.once", Policy: &perdure.Policy{MaxAttempts: 1}}
+		err := b.InTx(t.Context(), op, pgx.TxOptions{}, insert(1))
+		e, ok := errors.AsType[*perdure.Error](err)
+		if !ok || errors.Is(err, perdure.ErrOutcomeUnknown) || e.Verdict.Effect != pgerr.EffectNone || h.Hits() != 1 {
+			t.Errorf("%s: InTx = %v after %d faults, want an error whose verdict has no effect", r.Name, err, h.Hits())
+		}
+		h.Remove()
+	}
+	if n := b.count(t, "t"); n != 0 {
+		t.Errorf("%d rows, want none", n)
 	}
 }
 

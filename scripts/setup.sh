@@ -1,6 +1,6 @@
 #!/bin/sh
 # setup.sh [demo] makes sure that what the tests and the demo need is there: Go, the
-# programs of a PostgreSQL server, and for the tests promtool, Chromium and a Python with psycopg. It starts no server,
+# programs of a PostgreSQL server, and for the tests promtool, PgBouncer, Chromium and a Python with psycopg. It starts no server,
 # enables none, and never touches one that was there before. When all is there it
 # does nothing. With the argument demo it leaves out what only the tests need.
 #
@@ -326,6 +326,62 @@ install_python() {
 	esac
 }
 
+# find_pgbouncer prints the program of PgBouncer. It looks where the tests look.
+find_pgbouncer() {
+	if [ -n "${PERDURE_PGBOUNCER:-}" ]; then
+		printf '%s\n' "$PERDURE_PGBOUNCER"
+	elif [ -x .tools/bin/pgbouncer ]; then
+		printf '%s\n' .tools/bin/pgbouncer
+	else
+		command -v pgbouncer || { [ ! -x /usr/sbin/pgbouncer ] || printf '%s\n' /usr/sbin/pgbouncer; }
+	fi
+}
+
+# unpack_pgbouncer takes the program, and the libraries that this system lacks, out of Debian's
+# packages: to install them would start a daemon on port 6432.
+unpack_pgbouncer() {
+	have apt-get && have dpkg-deb || return 1
+	say "unpacking pgbouncer into .tools (its package is not installed)"
+	rm -rf .tools/pgbouncer.new
+	mkdir -p .tools/pgbouncer.new/deb .tools/bin
+	packages=$(apt-get -s -q --no-install-recommends install pgbouncer 2>/dev/null |
+		sed -n 's/^Inst \(lib[^ ]*\) .*/\1/p') || true
+	# shellcheck disable=SC2086 # package names have no blanks, and one argument each is wanted
+	if ! (cd .tools/pgbouncer.new/deb && apt-get download -qq pgbouncer $packages >&2); then
+		can_be_root || return 1
+		apt update || return 1
+		# shellcheck disable=SC2086 # as above
+		(cd .tools/pgbouncer.new/deb && apt-get download -qq pgbouncer $packages >&2) || return 1
+	fi
+	for deb in .tools/pgbouncer.new/deb/*.deb; do
+		dpkg-deb -x "$deb" .tools/pgbouncer.new || return 1
+	done
+	rm -rf .tools/pgbouncer.new/deb .tools/pgbouncer
+	mv .tools/pgbouncer.new .tools/pgbouncer
+	# The starter replaces itself by the program, so that the pid is the pooler's.
+	cat >.tools/bin/pgbouncer <<-'EOF'
+		#!/bin/sh
+		root=$(CDPATH='' cd -- "$(dirname -- "$0")/../pgbouncer" && pwd)
+		for dir in "$root"/usr/lib/*-linux-gnu* "$root"/lib/*-linux-gnu*; do
+			LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$dir
+		done
+		export LD_LIBRARY_PATH
+		exec "$root/usr/sbin/pgbouncer" "$@"
+	EOF
+	chmod +x .tools/bin/pgbouncer
+	.tools/bin/pgbouncer --version >/dev/null 2>&1
+}
+
+install_pgbouncer() {
+	if [ "$(uname -s)" = Darwin ] && have brew; then
+		say "installing pgbouncer with brew (no service is started)"
+		HOMEBREW_NO_AUTO_UPDATE=1 brew install pgbouncer </dev/null >&2 || die "brew could not install pgbouncer"
+		return
+	fi
+	unpack_pgbouncer || die "pgbouncer is missing, and could not be unpacked from Debian's package." \
+		"Ask for 'apt-get update' as root, or install PgBouncer (it need not run) and set PERDURE_PGBOUNCER to its program."
+}
+
 check_go
 bin=$(scripts/pgbin.sh)
 if [ -z "$bin" ]; then
@@ -336,6 +392,9 @@ if [ -z "$bin" ]; then
 fi
 if [ "${1:-}" != demo ] && [ -z "$(find_promtool)" ]; then
 	install_promtool
+fi
+if [ "${1:-}" != demo ] && [ -z "$(find_pgbouncer)" ]; then
+	install_pgbouncer
 fi
 if [ "${1:-}" != demo ] && [ -z "$(find_browser)" ]; then
 	[ -z "${PERDURE_CHROMIUM:-}" ] || die "nothing is installed while PERDURE_CHROMIUM is set: correct or unset it"

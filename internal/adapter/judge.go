@@ -80,8 +80,13 @@ func ReadOnly(m *perdure.Manager, v pgerr.Verdict, wished bool) pgerr.Verdict {
 	return v
 }
 
-// Safe is the judgement of an attempt of which nothing remains.
+// Safe is the judgement of an attempt of which nothing remains, whatever the error alone leaves open: a lost
+// connection may have taken effect, unless it is proven that it has not. What the server says that it does not
+// know is not ours to prove.
 func Safe(v pgerr.Verdict) perdure.Judgement {
+	if v.SQLState != "40003" && v.SQLState != "08007" {
+		v.Effect = pgerr.EffectNone
+	}
 	return perdure.Judgement{Verdict: v, Repeat: perdure.RepeatSafe}
 }
 

@@ -24,8 +24,8 @@ type ReplicaConfig struct {
 
 var replicaName = regexp.MustCompile(`^[A-Za-z0-9_]{1,63}$`)
 
-// Replica makes a streaming replica of the running server, with pg_basebackup, and
-// starts it. It returns when the replica streams and, if it is synchronous, counts as such.
+// Replica makes a streaming replica of the running server, with pg_basebackup or, where
+// there is none, by copying its files, and starts it. It returns when the replica streams and, if it is synchronous, counts as such.
 // What was set with Set on the primary is not copied. The replica is a
 // Cluster of its own, which the caller must close.
 func (c *Cluster) Replica(ctx context.Context, cfg ReplicaConfig) (*Cluster, error) {
@@ -53,8 +53,7 @@ func (c *Cluster) Replica(ctx context.Context, cfg ReplicaConfig) (*Cluster, err
 }
 
 func (c *Cluster) follow(ctx context.Context, primary *Cluster, cfg ReplicaConfig) error {
-	if err := c.tool(ctx, "pg_basebackup", "-D", c.data(), "-d", primary.URL("postgres"),
-		"-X", "stream", "-c", "fast", "--no-sync"); err != nil {
+	if err := c.copy(ctx, primary); err != nil {
 		return err
 	}
 	source := fmt.Sprintf("host=127.0.0.1 port=%d user=%s application_name=%s sslmode=disable",
