@@ -16,7 +16,7 @@ func ExampleNewWorker() {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = e.Close() }() // the worker has ended
+		defer e.Close()
 		w, err := perduretemporal.NewWorker(e, perduretemporal.WorkerConfig{Env: pipeline.Env{Invoker: loader}})
 		if err != nil {
 			return err
