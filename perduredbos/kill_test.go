@@ -17,7 +17,7 @@ import (
 
 var (
 	kills   = flag.Int("kills", mostKills, "how many runs TestKill kills")
-	freezes = flag.Int("freezes", 12, "how many runs TestKillFreeze freezes")
+	freezes = flag.Int("freezes", mostFreezes, "how many runs TestKillFreeze freezes")
 	seed    = flag.Uint64("seed", 1, "of the moments at which they do")
 )
 

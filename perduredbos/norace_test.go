@@ -2,4 +2,7 @@
 
 package perduredbos_test
 
-const mostKills = 50
+const (
+	mostKills   = 50
+	mostFreezes = 12
+)

@@ -2,5 +2,8 @@
 
 package perduredbos_test
 
-// mostKills is fewer under the race detector, with which all tests are run together: ask for more by -kills.
-const mostKills = 8
+// Fewer under the race detector, with which all tests are run together: ask for more by -kills and -freezes.
+const (
+	mostKills   = 8
+	mostFreezes = 4
+)
