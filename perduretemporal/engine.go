@@ -79,7 +79,9 @@ type UnreachableError struct {
 }
 
 // Error names the address.
-func (e *UnreachableError) Error() string { return fmt.Sprintf("temporal at %s: %v", e.HostPort, e.Err) }
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("temporal at %s: %v", e.HostPort, e.Err)
+}
 
 // Unwrap returns what the connection said.
 func (e *UnreachableError) Unwrap() error { return e.Err }
@@ -96,7 +98,9 @@ type NamespaceError struct {
 }
 
 // Error names the namespace.
-func (e *NamespaceError) Error() string { return fmt.Sprintf("temporal namespace %q: %v", e.Namespace, e.Err) }
+func (e *NamespaceError) Error() string {
+	return fmt.Sprintf("temporal namespace %q: %v", e.Namespace, e.Err)
+}
 
 // Unwrap returns what the server said.
 func (e *NamespaceError) Unwrap() error { return e.Err }

@@ -108,7 +108,7 @@ func (e *Engine) start(ctx context.Context, in input) (runID string, err error) 
 		WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
 		WorkflowIDConflictPolicy:                 enumspb.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		Memo: map[string]any{memoKey: memo{Pipeline: in.Plan.Pipeline, Try: in.Try, Started: time.Now()}},
+		Memo:                                     map[string]any{memoKey: memo{Pipeline: in.Plan.Pipeline, Try: in.Try, Started: time.Now()}},
 	}, workflowName, in)
 	if err != nil {
 		return "", named(in.Plan.Run, err)
