@@ -80,14 +80,13 @@ func TestAReplayNoticesAnotherDecision(t *testing.T) {
 	if err := newConverter().FromPayloads(started.GetInput(), &in); err != nil {
 		t.Fatal(err)
 	}
-	slices.Reverse(in.Plan.Steps)
-	in.Plan.Parallel = 1
+	in.Plan.Steps[0].Name, in.Plan.Steps[1].Needs = "other", []string{"other"}
 	changed, err := newConverter().ToPayloads(in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	started.Input = changed
 	if replay(t, h) == nil {
-		t.Error("a history of another order was replayed")
+		t.Error("a history of another step was replayed")
 	}
 }
