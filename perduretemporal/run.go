@@ -22,72 +22,64 @@ import (
 // a little more. When DurableOptions.Stop is closed, tasks at work end, no other begins, and the run is
 // interrupted. To leave a run alone instead, end the process, or do not wait for Run.
 func (e *Engine) Run(ctx context.Context, p pipeline.Plan, o pipeline.DurableOptions) (pipeline.Report, error) {
-	for {
-		s, err := e.look(ctx, p.Run)
-		if errors.Is(err, pipeline.ErrNoRun) {
-			runID, err := e.start(ctx, input{Plan: p, Try: 1})
-			if taken(err) {
-				continue // by another process, meanwhile
-			}
-			if err != nil {
-				return pipeline.Report{}, err
-			}
-			return e.attach(ctx, p.Run, runID, o)
-		}
-		if err != nil {
-			return pipeline.Report{}, err
-		}
-		was, err := e.begin(ctx, s)
-		if err != nil {
-			return pipeline.Report{}, err
-		}
-		if changed := was.Plan.Same(p); changed != nil {
-			switch {
-			case !o.Force:
-				return pipeline.Report{}, changed
-			case s.info.Status == pipeline.StatusRunning:
-				return pipeline.Report{}, fmt.Errorf("run %s: another plan of it is under way, cancel it first: %w", p.Run, pipeline.ErrRunning)
-			}
-		}
-		was.Plan = p
-		if report, again, err := e.resume(ctx, s, was, o); !again {
-			return report, err
-		}
-	}
+	return e.enter(ctx, p.Run, &p, o)
 }
 
 // Resume goes on with a run, as [pipeline.Durable] says, and as Run does.
 func (e *Engine) Resume(ctx context.Context, run string, o pipeline.DurableOptions) (pipeline.Report, error) {
+	return e.enter(ctx, run, nil, o)
+}
+
+// enter finds or begins a try and waits for its end. A server that does not
+// answer is asked again until ctx ends: whatever was asked for may be done, and is then found.
+func (e *Engine) enter(ctx context.Context, run string, p *pipeline.Plan, o pipeline.DurableOptions) (pipeline.Report, error) {
 	for {
-		s, err := e.look(ctx, run)
-		if err != nil {
+		runID, err := e.find(ctx, run, p, o.Force)
+		switch {
+		case err == nil:
+			return e.attach(ctx, run, runID, o)
+		case ctx.Err() != nil:
+			return pipeline.Report{}, named(run, context.Cause(ctx))
+		case taken(err): // by another process, meanwhile
+			continue
+		case !passing(err):
 			return pipeline.Report{}, err
 		}
-		was, err := e.begin(ctx, s)
-		if err != nil {
-			return pipeline.Report{}, err
-		}
-		if report, again, err := e.resume(ctx, s, was, o); !again {
-			return report, err
+		e.log.WarnContext(ctx, "temporal: the server does not answer, it is asked again", "run", run, "error", err)
+		if err := pause(ctx, e.config.Poll); err != nil {
+			return pipeline.Report{}, named(run, err)
 		}
 	}
 }
 
-// resume waits for a run that is at work, reads the report of one that has
-// succeeded, and begins another try of any other. again says that another process was faster.
-func (e *Engine) resume(ctx context.Context, s state, was input, o pipeline.DurableOptions) (r pipeline.Report, again bool, err error) {
-	runID := s.runID
-	if s.info.Status != pipeline.StatusRunning && s.info.Status != pipeline.StatusSucceeded {
-		runID, err = e.start(ctx, input{Plan: was.Plan, Try: was.Try + 1, Earlier: e.earlier(ctx, s, was)})
-		if taken(err) {
-			return r, true, nil
-		}
-		if err != nil {
-			return r, false, err
-		}
+// find returns the execution to wait for: the one at work, the one that
+// succeeded, or a new one. Without a plan it is that of the run.
+func (e *Engine) find(ctx context.Context, run string, p *pipeline.Plan, force bool) (runID string, err error) {
+	s, err := e.look(ctx, run)
+	if errors.Is(err, pipeline.ErrNoRun) && p != nil {
+		return e.start(ctx, input{Plan: *p, Try: 1})
 	}
-	r, err = e.attach(ctx, s.info.Run, runID, o)
-	return r, false, err
+	if err != nil {
+		return "", err
+	}
+	was, err := e.begin(ctx, s)
+	if err != nil {
+		return "", err
+	}
+	if p != nil {
+		changed := was.Plan.Same(*p)
+		switch {
+		case changed != nil && !force:
+			return "", changed
+		case changed != nil && s.info.Status == pipeline.StatusRunning:
+			return "", fmt.Errorf("run %s: another plan of it is under way, cancel it first: %w", run, pipeline.ErrRunning)
+		}
+		was.Plan = *p
+	}
+	if s.info.Status == pipeline.StatusRunning || s.info.Status == pipeline.StatusSucceeded {
+		return s.runID, nil
+	}
+	return e.start(ctx, input{Plan: was.Plan, Try: was.Try + 1, Earlier: e.earlier(ctx, s, was)})
 }
 
 // earlier is the report of a try that is over. Without it all steps are run

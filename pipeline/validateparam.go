@@ -24,7 +24,7 @@ func (d Definition) validateParams(fault faultFunc) {
 			fault(at.atKey(), "the parameter is there twice")
 		}
 		seen[p.Name] = true
-		if t := p.Type.orString(); t != paramAny && !slices.Contains(paramTypes(), string(t)) {
+		if t := p.Type.orString(); t != paramAny && !slices.Contains(paramTypes(), string(t)) { // a plan knows values, not types
 			fault(at.dot("type"), "%q is no type%s", short(string(t)), didYouMean(string(t), paramTypes()))
 			continue
 		}

@@ -19,10 +19,18 @@ import (
 type demo struct {
 	mu    sync.Mutex
 	calls map[string]int
+	freed bool          // steps hold no more
 	held  chan struct{} // told when a step holds
 }
 
 func newDemo() *demo { return &demo{calls: make(map[string]int), held: make(chan struct{}, 100)} }
+
+// free lets the steps that hold end well when they are run again.
+func (d *demo) free() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.freed = true
+}
 
 type demoInput struct {
 	Name  string          `json:"name"`
@@ -38,10 +46,10 @@ func (d *demo) Invoke(ctx context.Context, _, method string, raw json.RawMessage
 	}
 	d.mu.Lock()
 	d.calls[in.Name]++
-	n := d.calls[in.Name]
+	n, freed := d.calls[in.Name], d.freed
 	d.mu.Unlock()
 	switch {
-	case method == "hold" && n == 1:
+	case method == "hold" && !freed:
 		pipeline.Progress(ctx, 3, 9)
 		d.held <- struct{}{}
 		<-ctx.Done()

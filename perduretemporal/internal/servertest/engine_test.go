@@ -169,8 +169,9 @@ func cancelReachesTheStep(t *testing.T, s *server, e *perduretemporal.Engine) { 
 	}
 	record(t, s, "canceled")
 
+	d.free()
 	report, err := e.Run(t.Context(), p, pipeline.DurableOptions{})
-	if err != nil || report.Status != pipeline.StatusSucceeded || d.count("first") != 1 || d.count("holds") != 2 {
+	if err != nil || report.Status != pipeline.StatusSucceeded || d.count("first") != 1 || d.count("holds") < 2 {
 		t.Errorf("Run again = %s, %v; first was run %d times, holds %d", report.Status, err, d.count("first"), d.count("holds"))
 	}
 }

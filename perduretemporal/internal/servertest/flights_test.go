@@ -193,7 +193,7 @@ func killed(t *testing.T, s *site, temporal *server) { //nolint:thelper // a tes
 
 func frozen(t *testing.T, s *site, temporal *server) { //nolint:thelper // a test
 	url := s.database(t)
-	e := temporal.open(t, perduretemporal.Config{Heartbeat: time.Second})
+	e := temporal.open(t, perduretemporal.Config{Heartbeat: 5 * time.Second})
 
 	zombie := startWorker(t, temporal, url, "before load")
 	over := s.run(t, e, "frozen")

@@ -19,7 +19,7 @@ import (
 )
 
 // limit is how long anything may take here: machines that do much else are slow.
-const limit = 2 * time.Minute
+const limit = 5 * time.Minute
 
 var update = flag.Bool("update", false, "record the histories anew that the unit tests replay")
 

@@ -79,12 +79,12 @@ func (s *server) open(t *testing.T, c perduretemporal.Config) *perduretemporal.E
 	t.Helper()
 	c.HostPort = s.addr
 	if c.Heartbeat == 0 {
-		c.Heartbeat = 3 * time.Second
+		c.Heartbeat = 15 * time.Second
 	}
 	if c.Poll == 0 {
 		c.Poll = 50 * time.Millisecond
 	}
-	e := eventually(t, 2*time.Minute, func(ctx context.Context) (*perduretemporal.Engine, error) { return perduretemporal.Open(ctx, c) })
+	e := eventually(t, limit, func(ctx context.Context) (*perduretemporal.Engine, error) { return perduretemporal.Open(ctx, c) })
 	t.Cleanup(e.Close)
 	return e
 }
