@@ -24,28 +24,77 @@ type Env struct {
 	Invoker Invoker
 	// Secret reads a secret. Nil means its Read.
 	Secret func(ctx context.Context, s Secret) (redact.Secret, error)
+	// Pipeline returns the definition whose steps have functions, by its name, for
+	// plans that were frozen from one. Nil means that this process has none.
+	Pipeline func(name string) (Definition, bool)
 	// Artifacts is the directory for what is too large for an output; see the
 	// function [Artifacts]. Empty means that there is none.
 	Artifacts string
 }
 
-// RunStep runs a step of a plan, or one of its items, and returns its output. It
-// is for engines whose steps run in other processes than [Run] does: all that it
-// needs is in its arguments. item is empty in a step without any; in is the task's.
-// The step must not be one whose work is a function.
+// RunStep runs a step of a plan, or one of its items, and returns its output: a
+// task without an engine. item is empty in a step without any; in is the task's.
+// See [Env.Execute].
+func (e Env) RunStep(ctx context.Context, p Plan, step, item string, in Input) (json.RawMessage, error) {
+	t, err := e.bind(p, Task{Run: p.Run, Step: step, Item: item, Input: in})
+	if err != nil {
+		return nil, err
+	}
+	return t.execute(ctx)
+}
+
+// Execute runs a task of a plan and returns its outcome, whatever it does. It is for
+// engines whose tasks run in other processes than [Run] does: all that it needs is in
+// its arguments, both of which are JSON. The plan may be cut down to the task's step (see [Plan.Only]).
 //
 // Timeout and policy of the step apply. It is not tried again here: see
-// [NewFailure] for what an error means for that. A panic is an error.
-func (e Env) RunStep(ctx context.Context, p Plan, step, item string, in Input) (json.RawMessage, error) {
-	i := slices.IndexFunc(p.Steps, func(s PlanStep) bool { return s.Name == step })
-	if i < 0 {
-		return nil, fmt.Errorf("plan of run %s: there is no step %q", p.Run, step)
+// [NewFailure] for what an error means for that. A panic is an outcome too.
+func (e Env) Execute(ctx context.Context, p Plan, t Task) Outcome {
+	t, err := e.bind(p, t)
+	if err != nil {
+		return Outcome{Failure: NewFailure(err)}
 	}
-	if p.Steps[i].Items {
-		return nil, fmt.Errorf("step %s: its items are listed by a function, which a plan does not have", step)
+	return t.Execute(ctx)
+}
+
+// bind gives a task that was JSON what it is run with.
+func (e Env) bind(p Plan, t Task) (Task, error) {
+	i := slices.IndexFunc(p.Steps, func(s PlanStep) bool { return s.Name == t.Step })
+	if i < 0 {
+		return t, fmt.Errorf("plan of run %s: there is no step %q", p.Run, t.Step)
 	}
 	def := p.Steps[i].step()
-	return Task{Run: p.Run, Step: step, Item: item, Input: in, step: &def, env: e, plan: &p}.execute(ctx)
+	e.lend(p.Pipeline, &def)
+	if p.Steps[i].Items && def.Items == nil {
+		return t, fmt.Errorf("step %s: its items are listed by a function, which this process does not have", t.Step)
+	}
+	t.step, t.env, t.plan = &def, e, &p
+	return t, nil
+}
+
+// definition is what the plan was made from, with the functions of this process.
+func (e Env) definition(p Plan) Definition {
+	d := p.Definition()
+	for i := range d.Steps {
+		e.lend(p.Pipeline, &d.Steps[i])
+	}
+	return d
+}
+
+// lend gives a step the functions that this process has for it.
+func (e Env) lend(pipeline string, s *Step) {
+	if e.Pipeline == nil {
+		return
+	}
+	d, ok := e.Pipeline(pipeline)
+	if !ok {
+		return
+	}
+	for i := range d.Steps {
+		if d.Steps[i].Name == s.Name {
+			s.Do, s.Items = d.Steps[i].Do, d.Steps[i].Items
+		}
+	}
 }
 
 // invoke resolves the references of the input and invokes the method. Secrets

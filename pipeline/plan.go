@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -164,6 +165,17 @@ func (p Plan) Definition() Definition {
 		d.Steps[i] = p.Steps[i].step()
 	}
 	return d
+}
+
+// Only returns the plan with no step but the named one: what a task needs of it.
+func (p Plan) Only(step string) Plan {
+	i := slices.IndexFunc(p.Steps, func(s PlanStep) bool { return s.Name == step })
+	if i < 0 {
+		p.Steps = nil
+		return p
+	}
+	p.Steps = p.Steps[i : i+1 : i+1]
+	return p
 }
 
 func (s *PlanStep) step() Step {

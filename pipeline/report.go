@@ -18,6 +18,9 @@ const (
 	StatusSkipped   Status = "skipped"  // a step that it needs did not succeed
 	StatusOmitted   Status = "omitted"  // its condition was false
 	StatusCanceled  Status = "canceled" // the run was stopped first
+	// StatusInterrupted is of runs alone: the process that ran it is gone, and it
+	// can be gone on with. See [Durable].
+	StatusInterrupted Status = "interrupted"
 )
 
 // Report is what a run did. It marshals to JSON.

@@ -48,6 +48,10 @@ type Options struct {
 	// Stop, when closed, lets running tasks end and starts no other. Nil means
 	// that only the context stops a run.
 	Stop <-chan struct{}
+	// Earlier is the report of an earlier try of the same run. Its steps that
+	// succeeded or were omitted are not run again: what it says of them is taken
+	// over. Nil means that there was none.
+	Earlier *Report
 	// Env is what steps without a function are run with.
 	Env Env
 	// Engine runs the tasks. Nil means an [Inline] engine.
@@ -83,9 +87,18 @@ func Run(ctx context.Context, d Definition, o Options) (Report, error) {
 		e = inline
 	}
 	l := loop{s: newSchedule(d, plan), e: e, watch: newWatcher(o.Observe), env: o.Env, plan: &plan}
+	l.s.remember(o.Earlier)
 	started := e.Now()
 	err = l.run(ctx, o.Stop)
 	return l.s.report(plan, started, e.Now(), err), err
+}
+
+// RunPlan is [Run] for a plan that was frozen before, perhaps by another process:
+// its run, its parameters and its steps are what is run, and Options.Run and
+// Options.Params are not used. Steps whose work is a function take it from Env.Pipeline.
+func RunPlan(ctx context.Context, p Plan, o Options) (Report, error) {
+	o.Run, o.Params = p.Run, p.Params
+	return Run(ctx, o.Env.definition(p), o)
 }
 
 // loop is the one goroutine that makes decisions.
@@ -205,6 +218,16 @@ func (s *schedule) unfinished() bool {
 	return false
 }
 
+// open reports whether a step has not ended.
+func (s *schedule) open() bool {
+	for _, st := range s.steps {
+		if !final(st.status) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *schedule) report(p Plan, started, now time.Time, err error) Report {
 	r := Report{Pipeline: p.Pipeline, Run: p.Run, Status: StatusSucceeded, Started: started, Duration: now.Sub(started)}
 	switch {
@@ -214,6 +237,10 @@ func (s *schedule) report(p Plan, started, now time.Time, err error) Report {
 		r.Status = StatusCanceled
 	}
 	for _, st := range s.steps {
+		if st.earlier != nil {
+			r.Steps = append(r.Steps, *st.earlier)
+			continue
+		}
 		sr := StepReport{
 			Name: st.def.Name, Status: st.status, Started: st.started, Attempts: st.attempts,
 			Items: len(st.outputs), Output: st.output, Failure: st.failure,

@@ -24,6 +24,7 @@ type stepState struct {
 	def       *Step
 	wiring    wiring
 	at        int
+	listing   bool // its items are listed by a function
 	status    Status
 	needs     int   // that have not succeeded yet
 	users     []int // steps that need this one
@@ -41,6 +42,7 @@ type stepState struct {
 	failure   *Failure
 	started   time.Time
 	ended     time.Time
+	earlier   *StepReport // of the try that ended it, if that was not this one
 }
 
 func newSchedule(d Definition, p Plan) *schedule {
@@ -51,7 +53,7 @@ func newSchedule(d Definition, p Plan) *schedule {
 	for i := range d.Steps {
 		w := d.wire(i, ignoreFault)
 		s.index[d.Steps[i].Name] = i
-		s.steps = append(s.steps, &stepState{def: &d.Steps[i], wiring: w, at: i, status: StatusPending, needs: len(w.needs)})
+		s.steps = append(s.steps, &stepState{def: &d.Steps[i], wiring: w, at: i, listing: p.Steps[i].Items, status: StatusPending, needs: len(w.needs)})
 	}
 	for i, st := range s.steps {
 		for _, need := range st.wiring.needs {
@@ -73,6 +75,33 @@ func newSchedule(d Definition, p Plan) *schedule {
 		}
 	}
 	return s
+}
+
+// remember takes over what is final of an earlier try, before anything begins.
+func (s *schedule) remember(r *Report) {
+	if r == nil {
+		return
+	}
+	for _, was := range r.Steps {
+		i, known := s.index[was.Name]
+		if !known || was.Status != StatusSucceeded && was.Status != StatusOmitted {
+			continue
+		}
+		st := s.steps[i]
+		st.status, st.earlier, st.output = was.Status, &was, was.Output
+		if len(st.output) == 0 {
+			st.output = json.RawMessage("null")
+		}
+		for _, j := range st.users {
+			s.steps[j].needs--
+		}
+	}
+	s.ready = s.ready[:0]
+	for i, st := range s.steps {
+		if st.needs == 0 && st.status == StatusPending {
+			s.ready = append(s.ready, i)
+		}
+	}
 }
 
 func (s *schedule) climb(i int, above map[int]bool) {
@@ -121,7 +150,7 @@ func (s *schedule) arm(st *stepState) error {
 		}
 	}
 	if st.def.ForEach == nil {
-		st.tasks = []Task{{Run: s.run, Step: st.def.Name, Listing: st.def.Items != nil, Input: in, at: st.at}}
+		st.tasks = []Task{{Run: s.run, Step: st.def.Name, Listing: st.listing, Input: in, at: st.at}}
 		return nil
 	}
 	list, err := b.resolve(st.def.ForEach)
