@@ -100,16 +100,21 @@ func (t *table) failures(out *strings.Builder, command string) {
 	fmt.Fprintf(out, "## Where each fails\n\n")
 	for k, c := range t.candidates {
 		var all []string
+		worst, most := "", 0
 		for i, r := range t.rows {
-			if x := t.cells[i][k]; x.notRun == "" && !x.clean() {
-				all = append(all, fmt.Sprintf("`%s`", r.name))
+			x := t.cells[i][k]
+			if n := x.lost + x.doubled + x.wrong; n > 0 {
+				all = append(all, "`"+r.name+"`")
+				if n > most {
+					worst, most = r.name, n
+				}
 			}
 		}
-		if len(all) == 0 {
+		if most == 0 {
 			fmt.Fprintf(out, "* **%s**: nowhere.\n", c.Name)
 			continue
 		}
-		fmt.Fprintf(out, "* **%s**: %s. See it with `%s ROW=%s`.\n", c.Name, strings.Join(all, ", "), command, strings.Trim(all[0], "`"))
+		fmt.Fprintf(out, "* **%s**: %s. See it with `%s ROW=%s`.\n", c.Name, strings.Join(all, ", "), command, worst)
 	}
 }
 
