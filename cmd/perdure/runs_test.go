@@ -24,6 +24,7 @@ import (
 // databases makes the command of scripts that sets a variable to the URL of a
 // new database: database DATABASE_URL. The server is started for the first one, and is that of all scripts.
 func databases(t *testing.T) func(ts *testscript.TestScript, neg bool, args []string) {
+	t.Helper()
 	server := sync.OnceValue(func() *pgcluster.Cluster { return pgclustertest.New(t, pgcluster.Config{}) })
 	return func(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Setenv(args[0], pgclustertest.Database(t, server()))
