@@ -114,12 +114,13 @@ func TestStateThatCannotBeUsed(t *testing.T) {
 		make func(t *testing.T, dir string)
 		try  string
 	}{
-		"a file instead of a directory": {func(t *testing.T, dir string) { write(t, dir, "x") }, "name a directory"},
+		"a file instead of a directory": {func(t *testing.T, dir string) { t.Helper(); write(t, dir, "x") }, "name a directory"},
 		"no database": {func(t *testing.T, dir string) {
+			t.Helper()
 			mkdir(t, dir)
 			write(t, filepath.Join(dir, "runs.db"), strings.Repeat("this is no database. ", 1000))
 		}, "move "},
-		"a directory of that name": {func(t *testing.T, dir string) { mkdir(t, filepath.Join(dir, "runs.db")) }, "look at "},
+		"a directory of that name": {func(t *testing.T, dir string) { t.Helper(); mkdir(t, filepath.Join(dir, "runs.db")) }, "look at "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "state")

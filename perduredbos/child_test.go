@@ -108,7 +108,7 @@ func told(d pipeline.Definition) pipeline.Definition {
 	say := func(word, task string) {
 		mu.Lock()
 		defer mu.Unlock()
-		_, _ = fmt.Println(word, task) //nolint:forbidigo // to the parent; if that is gone, nobody listens
+		_, _ = fmt.Println(word, task) // to the parent; if that is gone, nobody listens
 	}
 	for i := range d.Steps {
 		s := &d.Steps[i]

@@ -50,6 +50,7 @@ func (d *directory) create(context.Context) error {
 			return d.fault(err)
 		}
 	}
+	d.sweep()
 	return nil
 }
 

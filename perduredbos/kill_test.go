@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -126,7 +127,7 @@ func (m moment) String() string {
 	if m.server {
 		return fmt.Sprint("server:", m.ended)
 	}
-	return fmt.Sprint(m.ended)
+	return strconv.Itoa(m.ended)
 }
 
 func moments(rng *rand.Rand, tasks, processes, servers int) []moment {

@@ -108,7 +108,7 @@ func (p *postgres) claim(ctx context.Context, run string) (func(), bool, error) 
 // key is of an advisory lock, for what and whom, in this schema.
 func (p *postgres) key(what, whom string) int64 {
 	sum := sha256.Sum256([]byte(appName + "\x00" + p.schema + "\x00" + what + "\x00" + whom))
-	return int64(binary.BigEndian.Uint64(sum[:8]) >> 1) //nolint:gosec // 63 bits
+	return int64(binary.BigEndian.Uint64(sum[:8]) >> 1)
 }
 
 func (p *postgres) close() error {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func (l *lab) definition(t *rapid.T, name string) *pipeline.Definition {
 			s.Items = func(context.Context, pipeline.Input) ([]pipeline.Item, error) {
 				list := make([]pipeline.Item, items)
 				for k := range list {
-					list[k] = pipeline.Item{Name: fmt.Sprint(k), Value: fmt.Append(nil, k)}
+					list[k] = pipeline.Item{Name: strconv.Itoa(k), Value: fmt.Append(nil, k)}
 				}
 				return list, nil
 			}

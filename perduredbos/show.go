@@ -101,7 +101,7 @@ func (r *row) info(ctx context.Context, alive func(context.Context, string) (boo
 	info := pipeline.RunInfo{
 		Run: r.run, Pipeline: r.pipeline, Engine: engineName, Try: r.try, Owner: ownerOf(r.executor), Started: r.began, Ended: r.ended,
 	}
-	switch r.status { //nolint:exhaustive // the others are of runs that are not over
+	switch r.status { // the others are of runs that are not over
 	case dbos.WorkflowStatusSuccess:
 		info.Status = pipeline.StatusSucceeded
 	case dbos.WorkflowStatusError:

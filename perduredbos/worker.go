@@ -66,7 +66,7 @@ func (e *Engine) work(ctx context.Context, w *worker, release func()) (pipeline.
 	}
 	defer w.close()
 
-	if err := w.begin(); err != nil {
+	if err := w.begin(); err != nil { //nolint:contextcheck // the run has a context of its own: w.ctx
 		return pipeline.Report{}, err
 	}
 	if err := w.wait(ctx); err != nil {
@@ -164,7 +164,7 @@ func (w *worker) wait(ctx context.Context) error {
 	if w.again {
 		defer func() {
 			if err := dbos.DeleteQueue(w.d, w.queue()); err != nil {
-				w.e.log.Warn("queue not removed", slog.String("run", w.row.run), slog.Any("error", err))
+				w.e.log.WarnContext(ctx, "queue not removed", slog.String("run", w.row.run), slog.Any("error", err))
 			}
 		}()
 	}
