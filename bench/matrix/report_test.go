@@ -15,7 +15,7 @@ const preface = `# What happens when PostgreSQL …
 Every fault that can happen to a PostgreSQL server and to the way to it, on real servers, and what becomes of the work of %[1]d callers meanwhile: over perdure,
 and over what would be used instead of it. %[2]s, %[3]s, %[4]d cores; servers, callers and the proxy between them on one machine.
 
-%[5]s makes this page in some minutes. One row, for every subject and with an example of each error: %[6]s.
+%[5]s makes this page in about half an hour. One row, for every subject and with an example of each error: %[6]s.
 
 Each caller writes rows with keys of its own, in turn by a transaction of one INSERT and by a single INSERT, and reads; then the fault strikes, is met (the row's own
 condition says so, by what went over the wire or by what the server tells), ends after a while, and the callers go on until each has had success with each kind of
@@ -24,7 +24,8 @@ work. Then what they were told is compared with what is there:
 * **ok**: what was said to be done is there once, and what was said to have failed is not there.
 * **lost**: said to be done, and not there. **doubled**: there more than once. **wrongly reported**: said to have failed, and there; "of them *n* as safe to repeat" counts those whose
   error the driver itself marks so (pgconn.SafeToRetry).
-* The **time** is how long after the end of the fault it took until all callers had success again, with every kind of work; "not back" is not within %[7]s.
+* The **time** is how long after the end of the fault it took until all callers had success again, with every kind of work; "not back" is not within %[7]s, for which peers are
+  watched; perdure is watched for %[12]s, and its test fails if it is not back then.
 
 An error says "failed", unless it says that the outcome is unknown. Only perdure's do (Reason outcome_unknown, or the verdict of a single statement whose effect is unknown): those are counted below.
 Servers are killed and not machines: they run with fsync off. Each row is perdure's test as well: nothing may be lost, doubled or wrongly reported, no transaction may fail unless nothing can be done about it, and the verdicts and the
@@ -45,7 +46,7 @@ In [` + "`bench/matrix/subject`" + `](../bench/matrix/subject), with the source 
 // write writes the tables as Markdown.
 func (t *table) write(out *strings.Builder, e extent, command string) error {
 	fmt.Fprintf(out, preface, callers, "PostgreSQL "+t.version, runtime.Version(), runtime.NumCPU(), "`"+command+"`", "`"+command+" ROW=commit-reply-lost`",
-		e.recovery, subject.Connections, subject.AttemptTimeout, callDeadline, subject.Attempts)
+		e.recovery, subject.Connections, subject.AttemptTimeout, callDeadline, subject.Attempts, patience)
 	for _, s := range []struct {
 		title, text string
 		cell        func(result) string
