@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -70,7 +71,7 @@ func (e *Engine) ask(ctx context.Context, run, what string, send func(context.Co
 	defer cancel()
 	err := send(limited)
 	if _, gone := errors.AsType[*serviceerror.NotFound](err); err != nil && !gone && ctx.Err() == nil {
-		e.log.WarnContext(ctx, "temporal: a request did not reach the run", "run", run, "request", what, "error", err)
+		e.log.WarnContext(ctx, "temporal: a request did not reach the run", slog.String("run", run), slog.String("request", what), slog.Any("error", err))
 	}
 }
 
@@ -91,7 +92,7 @@ func (e *Engine) wait(ctx context.Context, run, runID string) (ending, error) {
 		if !passing(err) {
 			return ending{}, named(run, err)
 		}
-		e.log.WarnContext(ctx, "temporal: the server does not answer, the run is waited for all the same", "run", run, "error", err)
+		e.log.WarnContext(ctx, "temporal: the server does not answer, the run is waited for all the same", slog.String("run", run), slog.Any("error", err))
 		if err := pause(ctx, e.config.Poll); err != nil {
 			return ending{}, err
 		}

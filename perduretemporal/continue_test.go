@@ -21,15 +21,15 @@ import (
 
 // continued runs a plan to its end, through as many executions as it takes.
 // after says after how many tasks of an execution its history is too long; zero means never.
-func continued(t testing.TB, d pipeline.Definition, in input, after func() int) (end ending, executions int, err error) {
-	t.Helper()
+func continued(tb testing.TB, d pipeline.Definition, in input, after func() int) (end ending, executions int, err error) {
+	tb.Helper()
 	for executions = 1; ; executions++ {
 		if executions > 1000 {
-			t.Fatal("a run that is continued for ever")
+			tb.Fatal("a run that is continued for ever")
 		}
 		limit, n := after(), 0
 		var mu sync.Mutex
-		env := environment(t, d)
+		env := environment(tb, d)
 		env.SetOnActivityCompletedListener(func(_ *activity.Info, _ converter.EncodedValue, _ error) {
 			mu.Lock()
 			defer mu.Unlock()
@@ -40,12 +40,12 @@ func continued(t testing.TB, d pipeline.Definition, in input, after func() int) 
 		env.ExecuteWorkflow(workflowName, in)
 		next, is := errors.AsType[*workflow.ContinueAsNewError](env.GetWorkflowError())
 		if !is {
-			end, err = ended(t, env)
+			end, err = ended(tb, env)
 			return end, executions, err
 		}
 		in = input{}
 		if err := newConverter().FromPayloads(next.Input, &in); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package perduretemporal
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -14,7 +15,7 @@ func (e *Engine) poll(ctx context.Context, run string, t *teller) {
 	for pause(ctx, e.config.Poll) == nil {
 		p, err := e.inquire(ctx, run, "")
 		if err != nil {
-			e.log.DebugContext(ctx, "temporal: how far the run is, is not known", "run", run, "error", err)
+			e.log.DebugContext(ctx, "temporal: how far the run is, is not known", slog.String("run", run), slog.Any("error", err))
 			continue
 		}
 		t.tell(p)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -45,7 +46,7 @@ func (e *Engine) enter(ctx context.Context, run string, p *pipeline.Plan, o pipe
 		case !passing(err):
 			return pipeline.Report{}, err
 		}
-		e.log.WarnContext(ctx, "temporal: the server does not answer, it is asked again", "run", run, "error", err)
+		e.log.WarnContext(ctx, "temporal: the server does not answer, it is asked again", slog.String("run", run), slog.Any("error", err))
 		if err := pause(ctx, e.config.Poll); err != nil {
 			return pipeline.Report{}, named(run, err)
 		}
@@ -89,7 +90,7 @@ func (e *Engine) earlier(ctx context.Context, s state, was input) *pipeline.Repo
 	if end.Report.Run != "" {
 		return &end.Report
 	}
-	e.log.WarnContext(ctx, "temporal: no report of the earlier try", "run", s.info.Run, "error", err)
+	e.log.WarnContext(ctx, "temporal: no report of the earlier try", slog.String("run", s.info.Run), slog.Any("error", err))
 	return was.Earlier
 }
 
@@ -129,5 +130,5 @@ func (e *Engine) lonely(ctx context.Context, run string) {
 		return
 	}
 	e.log.WarnContext(ctx, "temporal: the run waits for a worker",
-		"run", run, "task_queue", e.config.TaskQueue, "hint", "perdure worker --temporal "+e.config.HostPort)
+		slog.String("run", run), slog.String("task_queue", e.config.TaskQueue), slog.String("hint", "perdure worker --temporal "+e.config.HostPort))
 }

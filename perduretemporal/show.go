@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	commonpb "go.temporal.io/api/common/v1"
@@ -46,7 +47,7 @@ func (e *Engine) Show(ctx context.Context, run string) (pipeline.RunInfo, error)
 		end, err = e.ending(ctx, s)
 	}
 	if end.Report.Run == "" {
-		e.log.WarnContext(ctx, "temporal: no report of the run", "run", run, "error", err)
+		e.log.WarnContext(ctx, "temporal: no report of the run", slog.String("run", run), slog.Any("error", err))
 		return s.info, nil
 	}
 	s.info.Report = &end.Report
@@ -58,18 +59,18 @@ func (e *Engine) Show(ctx context.Context, run string) (pipeline.RunInfo, error)
 
 // look asks the server for the last try of a run.
 func (e *Engine) look(ctx context.Context, run string) (state, error) {
-	d, err := e.client.DescribeWorkflowExecution(ctx, run, "")
+	d, err := e.client.DescribeWorkflow(ctx, run, "")
 	if _, none := errors.AsType[*serviceerror.NotFound](err); none {
 		return state{}, named(run, pipeline.ErrNoRun)
 	}
 	if err != nil {
 		return state{}, named(run, err)
 	}
-	w := d.GetWorkflowExecutionInfo()
+	w := d.RawResponse.GetWorkflowExecutionInfo()
 	if kind := w.GetType().GetName(); kind != workflowName {
 		return state{}, fmt.Errorf("run %s: the workflow of this ID is a %q, none of perdure's", run, kind)
 	}
-	s := state{info: e.info(w), runID: w.GetExecution().GetRunId(), pending: d.GetPendingActivities()}
+	s := state{info: e.info(w), runID: w.GetExecution().GetRunId(), pending: d.RawResponse.GetPendingActivities()}
 	for _, a := range s.pending {
 		if a.GetState() == enumspb.PENDING_ACTIVITY_STATE_STARTED {
 			s.info.Owner = a.GetLastWorkerIdentity()

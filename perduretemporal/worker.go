@@ -106,7 +106,7 @@ func (w *Worker) task(ctx context.Context, in taskInput) (taskResult, error) {
 	info := activity.GetInfo(ctx)
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	defer context.AfterFunc(w.dying, func() { end(errDraining) })()
+	defer context.AfterFunc(w.dying, func() { end(errDraining) })() //nolint:contextcheck // of the worker, which outlives its tasks
 
 	p := &pulse{to: w.beats, token: info.TaskToken, timeout: info.HeartbeatTimeout}
 	beating, still := context.WithCancel(ctx)

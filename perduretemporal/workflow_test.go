@@ -32,12 +32,12 @@ func (deaf) RecordActivityHeartbeat(context.Context, []byte, ...any) error { ret
 
 // environment returns the SDK's, where time passes when nothing happens, with a
 // worker that has the definition.
-func environment(t testing.TB, d pipeline.Definition) *testsuite.TestWorkflowEnvironment {
-	t.Helper()
+func environment(tb testing.TB, d pipeline.Definition) *testsuite.TestWorkflowEnvironment {
+	tb.Helper()
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(log.NewStructuredLogger(slog.New(slog.DiscardHandler)))
 	env := suite.NewTestWorkflowEnvironment()
-	w := &Worker{engine: &Engine{identity: "host/1"}, config: WorkerConfig{Env: lend(d)}, beats: deaf{}, dying: t.Context()}
+	w := &Worker{engine: &Engine{identity: "host/1"}, config: WorkerConfig{Env: lend(d)}, beats: deaf{}, dying: tb.Context()}
 	env.SetDataConverter(newConverter())
 	env.SetWorkerOptions(worker.Options{DeadlockDetectionTimeout: deadlock})
 	env.RegisterWorkflowWithOptions(flow{env: w.config.Env}.run, workflow.RegisterOptions{Name: workflowName})
@@ -50,20 +50,20 @@ func lend(d pipeline.Definition) pipeline.Env {
 	return pipeline.Env{Pipeline: func(name string) (pipeline.Definition, bool) { return d, name == d.Name }}
 }
 
-func freeze(t testing.TB, d pipeline.Definition, run string) pipeline.Plan {
-	t.Helper()
+func freeze(tb testing.TB, d pipeline.Definition, run string) pipeline.Plan {
+	tb.Helper()
 	p, err := d.Freeze(run, nil)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }
 
 // ended returns how the workflow ended, as a client reads it.
-func ended(t testing.TB, env *testsuite.TestWorkflowEnvironment) (ending, error) {
-	t.Helper()
+func ended(tb testing.TB, env *testsuite.TestWorkflowEnvironment) (ending, error) {
+	tb.Helper()
 	if !env.IsWorkflowCompleted() {
-		t.Fatal("the workflow has not ended")
+		tb.Fatal("the workflow has not ended")
 	}
 	err := env.GetWorkflowError()
 	if err != nil {
@@ -71,7 +71,7 @@ func ended(t testing.TB, env *testsuite.TestWorkflowEnvironment) (ending, error)
 	}
 	var end ending
 	if err := env.GetWorkflowResult(&end); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return end, nil
 }

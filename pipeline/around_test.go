@@ -95,10 +95,14 @@ func TestEventsCount(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := []count{
-			{EventStepStarted, false, 0, 0, 1}, {EventProgress, false, 0, 2, 1}, // the items are listed
-			{EventProgress, true, 5, 9, 0}, {EventWaiting, false, 0, 0, 2},
-			{EventProgress, true, 5, 9, 0}, {EventProgress, false, 1, 2, 3},
-			{EventProgress, true, 5, 9, 0}, {EventProgress, false, 2, 2, 4},
+			{EventStepStarted, false, 0, 0, 1},
+			{EventProgress, false, 0, 2, 1}, // the items are listed
+			{EventProgress, true, 5, 9, 0},
+			{EventWaiting, false, 0, 0, 2},
+			{EventProgress, true, 5, 9, 0},
+			{EventProgress, false, 1, 2, 3},
+			{EventProgress, true, 5, 9, 0},
+			{EventProgress, false, 2, 2, 4},
 			{EventStepEnded, false, 2, 2, 4},
 		}
 		if !slices.Equal(got, want) {

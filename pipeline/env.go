@@ -146,7 +146,7 @@ func (t Task) invoke(ctx context.Context) (json.RawMessage, error) {
 	out, err := t.env.Invoker.Invoke(ctx, component, method, with)
 	switch {
 	case err != nil && len(used) > 0:
-		return nil, &hidden{text: used.hide(err.Error()), err: err}
+		return nil, &hidden{used: used, err: err}
 	case err != nil:
 		return nil, err
 	case used.in(out):
@@ -157,13 +157,18 @@ func (t Task) invoke(ctx context.Context) (json.RawMessage, error) {
 	return out, nil
 }
 
-// hidden is an error whose text had a secret.
+// hidden is an error whose text had a secret, or may have: what is said of it, by
+// itself or by redact, is said without.
 type hidden struct {
-	text string
+	used revealed
 	err  error
 }
 
-func (e *hidden) Error() string { return e.text }
+func (e *hidden) Error() string { return e.used.hide(e.err.Error()) }
+
+// Describe is for redact.Error.
+func (e *hidden) Describe(text func(error) string) string { return e.used.hide(text(e.err)) }
+
 func (e *hidden) Unwrap() error { return e.err }
 
 func (e Env) reveal(ctx context.Context, p *Plan, name string) (string, error) {

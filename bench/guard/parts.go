@@ -105,7 +105,7 @@ func Limited() []Candidate {
 		{Name: "failsafe-go", New: func(_ context.Context, s Settings) (Guard, func() error, error) {
 			e := failsafe.With(FailsafeRetry(s).Build(), FailsafeBreaker(s), timeout.New[any](attemptLimit))
 			return Func(func(ctx context.Context, work Work) error {
-				return e.WithContext(ctx).RunWithExecution(func(x failsafe.Execution[any]) error { return work(x.Context()) })
+				return e.WithContext(ctx).RunWithExecution(func(x failsafe.Execution[any]) error { return work(x.Context()) }) //nolint:contextcheck // it is the execution's
 			}), nothing, nil
 		}},
 		of("backoff + gobreaker", func(s Settings) Guard {
@@ -134,7 +134,7 @@ func newObserved(ctx context.Context, s Settings) (Guard, func() error, error) {
 		return nil, nil, err
 	}
 	mp := metric.NewMeterProvider(metric.WithReader(metric.NewManualReader()))
-	stop, err := perdureotel.Instrument(g.(*Perdure).Manager, perdureotel.Config{MeterProvider: mp})
+	stop, err := perdureotel.Instrument(g.(*Perdure).Manager, perdureotel.Config{MeterProvider: mp}) //nolint:contextcheck // hooks have the calls' contexts
 	if err != nil {
 		return nil, nil, err
 	}

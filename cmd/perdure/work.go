@@ -146,7 +146,7 @@ func (p place) migrate(ctx context.Context) error {
 // here. observe is told its events, by one goroutine at a time; end is called once, when the run is over
 // as far as this process is concerned.
 func (w *workshop) observeRun(b runs.Begin) (observe func(pipeline.Event), end func(pipeline.Report, error)) {
-	bar := w.show.show(b.Plan.Pipeline, len(b.Plan.Steps), func() string { return brief(w.faults()) }) //nolint:contextcheck // it ends with bar.end
+	bar := w.show.show(b.Plan.Pipeline, len(b.Plan.Steps), func() string { return brief(w.faults()) })
 	steps := bySteps(bar.observe)
 	watched := w.panel.watch(b, w.trail.sink(), runs.Log(w.show.runLog(w.log)))
 	return func(e pipeline.Event) { steps(e); watched.Observe(e) }, func(r pipeline.Report, err error) {
@@ -158,7 +158,7 @@ func (w *workshop) observeRun(b runs.Begin) (observe func(pipeline.Event), end f
 
 // attend lets an engine work on a run while it is watched.
 func (w *workshop) attend(ctx context.Context, b runs.Begin, o pipeline.DurableOptions, do func(context.Context, pipeline.DurableOptions) (pipeline.Report, error)) (pipeline.Report, error) {
-	observe, end := w.observeRun(b)
+	observe, end := w.observeRun(b) //nolint:contextcheck // what it starts ends with end
 	o.Observe, o.Stop = observe, w.stop
 	r, err := do(perdure.WithCorrelationID(ctx, b.Plan.Run), o)
 	end(r, err)

@@ -31,11 +31,11 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt) //nolint:forbidigo // this is main
 	defer stop()
 	report, err := run(ctx, *url, *state, *month)
 	for _, s := range report.Steps {
-		fmt.Printf("%-10s %-10s %.60s\n", s.Name, s.Status, s.Output)
+		fmt.Printf("%-10s %-10s %.60s\n", s.Name, s.Status, s.Output) //nolint:forbidigo // this is main
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "embedded-go:", err)

@@ -63,7 +63,7 @@ func (h house) ask(t *testing.T, sql string) (answer string) {
 
 func (h house) command(t *testing.T, month string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "-database-url", h.url, "-state", h.state, "-month", month) //nolint:gosec // itself
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-database-url", h.url, "-state", h.state, "-month", month)
 	cmd.Env = append(os.Environ(), asMain+"=1")
 	cmd.Stderr = os.Stderr
 	return cmd

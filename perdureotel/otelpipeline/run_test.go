@@ -41,7 +41,7 @@ func tree(all tracetest.SpanStubs) (out []string) {
 		for _, kv := range s.Attributes {
 			switch kv.Key {
 			case otelpipeline.StatusKey, otelpipeline.ItemKey, perdureotel.AttemptKey, "error.type":
-				line += fmt.Sprintf(" %s=%s", strings.TrimPrefix(string(kv.Key), "perdure."), kv.Value.Emit())
+				line += fmt.Sprintf(" %s=%s", strings.TrimPrefix(string(kv.Key), "perdure."), kv.Value.String())
 			}
 		}
 		out = append(out, line)

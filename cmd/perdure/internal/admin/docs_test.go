@@ -18,8 +18,19 @@ func TestTheContractNamesEveryField(t *testing.T) {
 	}
 	section, _, _ = strings.Cut(section, "\n## ")
 	for _, v := range []any{
-		breakerView{}, operationView{}, managerView{}, outcomeView{}, errorView{}, durationView{}, changed{}, problem{},
-		runView{}, countsView{}, failureView{}, stepView{}, waitView{},
+		breakerView{},
+		operationView{},
+		managerView{},
+		outcomeView{},
+		errorView{},
+		durationView{},
+		changed{},
+		problem{},
+		runView{},
+		countsView{},
+		failureView{},
+		stepView{},
+		waitView{},
 	} {
 		for f := range reflect.TypeOf(v).Fields() {
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")

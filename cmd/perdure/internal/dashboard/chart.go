@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,8 +60,14 @@ func chart(r *runs.Run, steps []runs.Step, at time.Time, id string, d detail) *C
 	}
 	var left []string
 	for _, g := range []struct{ class, word string }{
-		{"failed", "failed"}, {"waiting", "waiting"}, {"running", "running"}, {"succeeded", "succeeded"}, {"pending", "pending"},
-		{"skipped", "skipped"}, {"omitted", "omitted"}, {"canceled", "canceled"},
+		{"failed", "failed"},
+		{"waiting", "waiting"},
+		{"running", "running"},
+		{"succeeded", "succeeded"},
+		{"pending", "pending"},
+		{"skipped", "skipped"},
+		{"omitted", "omitted"},
+		{"canceled", "canceled"},
 	} {
 		rows := groups[g.class]
 		if g.class == "failed" || g.class == "waiting" || g.class == "running" {
@@ -98,11 +105,11 @@ func axis(total time.Duration) (labels []string, spanned time.Duration) {
 			break
 		}
 	}
-	n := min((total+tick-1)/tick, 5)
-	for i := range n {
-		labels = append(labels, tickLabel(i*tick))
+	for at := time.Duration(0); at < total && len(labels) < 5; at += tick {
+		labels = append(labels, tickLabel(at))
+		spanned = at + tick
 	}
-	return labels, max(n*tick, total)
+	return labels, max(spanned, total)
 }
 
 // ticks are lengths that people count in.
@@ -195,7 +202,7 @@ func (s span) bars(st *runs.Step) (out []Bar, label string) {
 func (s span) waits(st *runs.Step, end time.Time) (out []runs.Wait) {
 	all := st.Waits
 	if st.Parked > 0 {
-		all = append(all[:len(all):len(all)], runs.Wait{From: st.ParkedSince, To: end})
+		all = append(slices.Clip(all), runs.Wait{From: st.ParkedSince, To: end})
 	}
 	at := st.Started
 	for _, w := range all {

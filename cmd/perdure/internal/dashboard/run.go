@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"strings"
 	"time"
 
 	"github.com/perdure/perdure/cmd/perdure/internal/runs"
@@ -157,9 +158,10 @@ func (v Runs) Title() string {
 
 // Spoken is what a screen reader is told when it changes: states, and no
 // figures.
-func (v Runs) Spoken() (s string) {
+func (v Runs) Spoken() string {
+	var b strings.Builder
 	for i := range v.Cards {
-		s += v.Cards[i].Pipeline + ", run " + v.Cards[i].Name + ": " + v.Cards[i].Word + ". "
+		b.WriteString(v.Cards[i].Pipeline + ", run " + v.Cards[i].Name + ": " + v.Cards[i].Word + ". ")
 	}
-	return s
+	return b.String()
 }

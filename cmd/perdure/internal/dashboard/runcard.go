@@ -121,7 +121,8 @@ func parkedNote(n int, why string, since time.Time) Note {
 		verb, themselves = " call waits", "itself"
 	}
 	return Note{Class: "waits", Icon: "waiting", Text: []Phrase{
-		{Text: whole(n) + verb + " for " + what + " since "}, {At: since},
+		{Text: whole(n) + verb + " for " + what + " since "},
+		{At: since},
 		{Text: ", and will go on by " + themselves + ". Nothing is lost."},
 	}}
 }

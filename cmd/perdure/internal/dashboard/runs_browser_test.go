@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -107,7 +108,7 @@ func (m *mill) insert(n int) pipeline.Func {
 	return func(ctx context.Context, _ pipeline.Input) (any, error) {
 		for i := range n {
 			pipeline.Progress(ctx, i, n)
-			_, err := perdurepgx.Once(ctx, m.db, perdure.Op{Name: "loaded.insert"}, pipeline.Key(ctx, fmt.Sprint(i)), func(ctx context.Context, tx pgx.Tx) (int, error) {
+			_, err := perdurepgx.Once(ctx, m.db, perdure.Op{Name: "loaded.insert"}, pipeline.Key(ctx, strconv.Itoa(i)), func(ctx context.Context, tx pgx.Tx) (int, error) {
 				_, err := tx.Exec(ctx, "insert into loaded values ($1)", i)
 				return i, err
 			})

@@ -16,7 +16,7 @@ func Log(l *slog.Logger) Sink {
 	}
 	return func(n Note) {
 		level, text := words(n)
-		ctx := context.Background() //nolint:forbidigo // a line belongs to the run, whoever has gone
+		ctx := context.Background() // a line belongs to the run, whoever has gone
 		if !l.Enabled(ctx, level) {
 			return
 		}
