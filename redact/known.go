@@ -47,6 +47,8 @@ func constant(s string) bool {
 		"perdure: SetProbe: the probe is nil",
 		"perdure: the Manager has a probe already: one Manager guards one database",
 		"perdurepgx: the function made its READ ONLY transaction writable",
+		"perdurepgx: a statement would have overtaken its BEGIN",
+		"perdurepgx: the server refused BEGIN, and with it the statement", "perdurepgx: the server did not answer BEGIN",
 		"perdurepgx: the pool's Config is nil: make one with pgxpool.ParseConfig",
 		"perdurepgx: the pool's Config has no ConnConfig: make it with pgxpool.ParseConfig",
 		"perdurepgx: the Manager is nil: make one with perdure.New",
