@@ -4,6 +4,7 @@ package servertest
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -92,6 +93,10 @@ func (s *site) database(t *testing.T) string {
 	}
 	defer conn.Close(context.Background())
 	if _, err := conn.Exec(t.Context(), flights.Schema()); err != nil {
+		t.Fatal(err)
+	}
+	// A worker that is frozen within a transaction holds its locks until the server ends it.
+	if _, err := conn.Exec(t.Context(), fmt.Sprintf("alter database %q set idle_in_transaction_session_timeout = '1s'", conn.Config().Database)); err != nil {
 		t.Fatal(err)
 	}
 	return url
