@@ -252,6 +252,7 @@ func TestAThousandStepsInARealBrowser(t *testing.T) {
 	b.until("document.querySelectorAll('details').length >= 1 && document.querySelector('#fresh.live') !== null")
 	b.says("details summary", "succeeded")
 	b.says("details .more", "and 8")
+	b.until("[...document.querySelectorAll('details')].map((d) => d.open = true).length >= 1") // what is folded is looked at, too
 	b.audit("run-thousand-all")
 	b.quiet(m.url)
 }
