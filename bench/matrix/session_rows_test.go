@@ -77,7 +77,7 @@ func sessionRows() []row {
 	lost := []pgerr.Category{pgerr.CategoryShutdown, pgerr.CategoryConnection}
 	return []row{
 		{
-			name: "terminate-idle", group: groupSession, title: "pg_terminate_backend of all idle sessions",
+			name: "terminate-idle", group: groupSession, title: "pg_terminate_backend of all idle sessions", slow: true,
 			strike: func(p *place) (func(), func() bool) {
 				if !p.work.stop(p.bounded()) {
 					p.Fatal("the callers do not pause")
@@ -155,7 +155,7 @@ func sessionRows() []row {
 			want:   expectation{states: []string{"55P03"}, database: no},
 		},
 		{
-			name: "idle-timeout", group: groupSession, title: "idle_in_transaction_session_timeout",
+			name: "idle-timeout", group: groupSession, title: "idle_in_transaction_session_timeout", slow: true, // its 100 ms are too few for a client under the race detector
 			prepare: setting("idle_in_transaction_session_timeout", "100ms"),
 			work: func(ctx context.Context, p *place, tx subject.Tx, key int64) error {
 				pid, err := tx.Int(ctx, "select pg_backend_pid()")
