@@ -92,7 +92,7 @@ func TestAnObserverIsToldWhatIsNew(t *testing.T) {
 		{Kind: pipeline.EventStepStarted, At: at.Add(time.Second), Step: "b", Status: pipeline.StatusRunning},
 		{Kind: pipeline.EventProgress, At: at.Add(2 * time.Second), Step: "b", Item: "x", Done: 1, Total: 2, Status: pipeline.StatusRunning},
 		{Kind: pipeline.EventWaiting, At: at.Add(2 * time.Second), Step: "b", Item: "x", Until: at.Add(time.Hour), Failure: why, Status: pipeline.StatusRunning},
-		{Kind: pipeline.EventProgress, At: at, Step: "b", Item: "y", Done: 4, Total: 5, Status: pipeline.StatusRunning},
+		{Kind: pipeline.EventProgress, At: at, Step: "b", Item: "y", Done: 4, Total: 5, Parts: true, Status: pipeline.StatusRunning},
 		{Kind: pipeline.EventStepEnded, At: at.Add(2 * time.Second), Step: "b", Status: pipeline.StatusSucceeded, Done: 2, Total: 2},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
