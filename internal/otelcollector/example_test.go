@@ -2,6 +2,7 @@ package otelcollector_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -18,7 +19,7 @@ import (
 )
 
 // guard is the set-up of a program that exports by OTLP.
-func guard(ctx context.Context) error {
+func guard(ctx context.Context) (err error) {
 	spans, err := otlptracehttp.New(ctx) // OTEL_EXPORTER_OTLP_ENDPOINT says where to
 	if err != nil {
 		return err
@@ -28,14 +29,14 @@ func guard(ctx context.Context) error {
 		return err
 	}
 	tp := trace.NewTracerProvider(trace.WithBatcher(spans))
-	defer tp.Shutdown(ctx)
 	mp := metric.NewMeterProvider(metric.WithReader(metric.NewPeriodicReader(exporter)))
-	defer mp.Shutdown(ctx)
+	defer func() { err = errors.Join(err, tp.Shutdown(ctx), mp.Shutdown(ctx)) }()
 	m, err := perdure.New(perdure.Config{Name: "warehouse"})
 	if err != nil {
 		return err
 	}
 	defer m.Close(ctx)
+	//nolint:contextcheck // hooks have no context: what they tell of is over
 	stop, err := perdureotel.Instrument(m, perdureotel.Config{
 		MeterProvider: mp, TracerProvider: tp, ServerAddress: "db.example", ServerPort: 5432, Namespace: "shop",
 	})
