@@ -16,7 +16,7 @@ import (
 type extent struct {
 	warm     int // calls of each caller before the fault
 	hold     func(time.Duration) time.Duration
-	recovery time.Duration // how long a peer may take to recover
+	recovery time.Duration // what takes longer to recover is not back; a peer's cell ends then
 }
 
 // result is what one cell of the table says.
@@ -24,7 +24,7 @@ type result struct {
 	tally
 
 	notRun    string        // why it was not run
-	recovered time.Duration // after the end of the fault; negative: not within the limit
+	recovered time.Duration // after the end of the fault; negative: not within extent.recovery
 	lasted    time.Duration // the fault
 	dialed    int64         // connections that were asked for meanwhile
 	ran       int64         // statements that went to the server meanwhile
@@ -125,6 +125,9 @@ func (p *place) run(c subject.Candidate, e extent) result {
 	r.hung = hung
 	if c.Perdure {
 		p.judge(r, s, err)
+	}
+	if r.recovered > e.recovery {
+		r.recovered = -1 // the table has one measure for all
 	}
 	return r
 }

@@ -24,8 +24,8 @@ work. Then what they were told is compared with what is there:
 * **ok**: what was said to be done is there once, and what was said to have failed is not there.
 * **lost**: said to be done, and not there. **doubled**: there more than once. **wrongly reported**: said to have failed, and there; "of them *n* as safe to repeat" counts those whose
   error the driver itself marks so (pgconn.SafeToRetry).
-* The **time** is how long after the end of the fault it took until all callers had success again, with every kind of work; "not back" is not within %[7]s, for which peers are
-  watched; perdure is watched for %[12]s, and its test fails if it is not back then.
+* The **time** is how long after the end of the fault it took until all callers had success again, with every kind of work; "not back" is not within %[7]s. A peer's cell
+  ends then; perdure's goes on, and its test fails if it is not back within %[12]s.
 
 An error says "failed", unless it says that the outcome is unknown. Only perdure's do (Reason outcome_unknown, or the verdict of a single statement whose effect is unknown): those are counted below.
 Servers are killed and not machines: they run with fsync off. Each row is perdure's test as well: nothing may be lost, doubled or wrongly reported, no transaction may fail unless nothing can be done about it, and the verdicts and the

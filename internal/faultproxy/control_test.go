@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -124,6 +125,19 @@ func TestCutAll(t *testing.T) {
 			}
 			eventually(t, "the links to end", func() bool { return p.Stats().Open == 0 })
 		})
+	}
+}
+
+func TestHangUpsAreCountedOnceTheClientWasTold(t *testing.T) {
+	p, through := faultproxytest.Before(t, server.Schema(t), faultproxy.Config{})
+	conn := connect(t, through)
+	if got := p.Stats().HangUps; got != 0 {
+		t.Errorf("HangUps = %d before the server hung up, want 0", got)
+	}
+	exec(t, connect(t, server.Schema(t)), fmt.Sprintf("select pg_terminate_backend(%d)", conn.PgConn().PID()))
+	eventually(t, "the client to be told", func() bool { return p.Stats().HangUps == 1 })
+	if _, err := conn.Exec(t.Context(), "select 1"); err == nil {
+		t.Error("the server that hung up answered")
 	}
 }
 

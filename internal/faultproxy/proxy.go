@@ -47,6 +47,7 @@ type Stats struct {
 	Open          int64            // Open is how many are open now, black holes included.
 	Cancels       int64            // Cancels counts the CancelRequests among them.
 	Refused       int64            // Refused counts those reset by Refuse, or because the server refused.
+	HangUps       int64            // HangUps counts the clients that were told that the server closed their connection.
 	BytesToServer int64            // BytesToServer counts forwarded bytes.
 	BytesToClient int64            // BytesToClient counts forwarded bytes.
 	Faults        map[string]int64 // Faults counts strikes by the rule's name.
@@ -65,7 +66,7 @@ type Proxy struct {
 	closing chan struct{} // closed by Close
 	done    chan struct{} // closed at the end of Run
 
-	accepted, cancels, refused, toServer, toClient atomic.Int64
+	accepted, cancels, refused, hangUps, toServer, toClient atomic.Int64
 
 	mu      sync.Mutex // guards the fields below
 	running bool
@@ -238,6 +239,7 @@ func (p *Proxy) Stats() Stats {
 	defer p.mu.Unlock()
 	return Stats{
 		Connections: p.accepted.Load(), Open: int64(len(p.links)), Cancels: p.cancels.Load(), Refused: p.refused.Load(),
+		HangUps:       p.hangUps.Load(),
 		BytesToServer: p.toServer.Load(), BytesToClient: p.toClient.Load(), Faults: maps.Clone(p.faults),
 	}
 }

@@ -55,9 +55,12 @@ func (p *pump) close(err error) {
 	}
 	if errors.Is(err, io.EOF) {
 		_ = p.l.dst(p.d).CloseWrite() // fails when the other end was faster
-		return
+	} else {
+		p.l.end(RST)
 	}
-	p.l.end(RST)
+	if p.d == toClient {
+		p.l.proxy.hangUps.Add(1)
+	}
 }
 
 // process forwards what has been read, up to the last message that has to be seen
