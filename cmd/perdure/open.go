@@ -66,9 +66,12 @@ func (f *engineFlags) dbos() (perduredbos.Config, error) {
 	if f.url != "" {
 		return perduredbos.Config{DatabaseURL: f.url}, nil
 	}
-	dir, err := f.statePath("runs")
+	dir, err := f.statePath(runsName)
 	return perduredbos.Config{Dir: dir}, err
 }
+
+// runsName is the directory of the engine dbos in the state directory.
+const runsName = "runs"
 
 func openDBOS(ctx context.Context, f engineFlags, cfg perduredbos.Config) (*engine, error) {
 	e, err := perduredbos.Open(ctx, cfg)

@@ -2,16 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/perdure/perdure/cmd/perdure/internal/config"
 	"github.com/perdure/perdure/cmd/perdure/internal/daemon"
+	"github.com/perdure/perdure/perduredbos"
 	"github.com/perdure/perdure/redact"
 )
 
@@ -64,8 +67,9 @@ func (a *app) serveCommand() *cobra.Command {
 		Short: "Watch databases, show what can be seen of them, and keep the state of their breakers",
 		Long: "serve guards the databases of its configuration until it is told to end. It asks each for a sign of life,\n" +
 			"serves metrics, health, breakers and a few changes on the admin listener, keeps an audit trail, and saves\n" +
-			"the breakers, so that a restart forgets nothing. A database that is away is no reason to end: serve says\n" +
-			"that it is not ready, and waits.\n\n" +
+			"the breakers, so that a restart forgets nothing. The runs that \"perdure run\" keeps in the same state\n" +
+			"directory are shown too. A database that is away is no reason to end: serve says that it is not ready, and\n" +
+			"waits.\n\n" +
 			"Every setting can be given by a flag, a variable or in a file, in this order of precedence:\n" +
 			"docs/configuration.md. \"perdure config\" shows what is in force, and why.",
 		Example: "  perdure serve --database-url postgres://app@db7/shop\n  perdure serve --config /etc/perdure/perdure.yaml --admin",
@@ -88,9 +92,14 @@ func (a *app) serveCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) serve(ctx context.Context, e *config.Effective, log, events *slog.Logger, stop <-chan struct{}) error {
+func (a *app) serve(ctx context.Context, e *config.Effective, log, events *slog.Logger, stop <-chan struct{}) (err error) {
+	runs, err := perduredbos.Open(ctx, perduredbos.Config{Dir: filepath.Join(e.StateDir, runsName), Log: engineLog(log)}) // it makes nothing
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, runs.Close()) }()
 	return daemon.Run(ctx, daemon.Config{
-		Effective: e, Version: version().Version, Logger: log, Events: events, Stop: stop, Grace: grace,
+		Effective: e, Version: version().Version, Logger: log, Events: events, Stop: stop, Grace: grace, Runs: runs,
 		Listening: func(addr net.Addr) {
 			log.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("url", urlOf(addr)))
 		},

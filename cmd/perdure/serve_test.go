@@ -16,6 +16,7 @@ import (
 
 	"github.com/perdure/perdure/internal/pgcluster"
 	"github.com/perdure/perdure/internal/pgcluster/pgclustertest"
+	"github.com/perdure/perdure/pipeline"
 )
 
 // served is a running perdure serve.
@@ -408,6 +409,52 @@ func TestTheListenerIsHeldAfterTheDemo(t *testing.T) {
 	}
 	if code := s.end(os.Interrupt); code != exitOK {
 		t.Errorf("the demo exits with %d, want its own result: %s", code, s.said())
+	}
+}
+
+// TestServeShowsTheRunsInItsStateDirectory: also those that come later, and it
+// makes no place for runs by itself.
+func TestServeShowsTheRunsInItsStateDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	s := serve(t, dir)
+	list := func() []runJSON {
+		code, body := s.get("/api/runs")
+		var out listed
+		if err := json.Unmarshal([]byte(body), &out); err != nil || code != http.StatusOK {
+			t.Fatalf("GET /api/runs = %d, %v:\n%.2000s", code, err, body)
+		}
+		return out.Runs
+	}
+	if got := list(); len(got) != 0 {
+		t.Errorf("runs = %+v before the first one", got)
+	}
+	if _, err := os.Stat(filepath.Join(dir, runsName)); !os.IsNotExist(err) {
+		t.Errorf("serve made a place for runs: %v", err)
+	}
+	file := filepath.Join(t.TempDir(), "one.yaml")
+	text := "name: one\nsteps:\n  - name: ask\n    uses: sql.query\n    with: {sql: select 1 as n}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command("perdure", "run", file, "--embedded", "--engine", "dbos", "--state-dir", dir)
+	run.Env = cleanEnv()
+	if out, err := run.CombinedOutput(); err != nil {
+		t.Fatalf("perdure run: %v\n%s", err, out)
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	got := list()
+	for deadline := time.Now().Add(time.Minute); len(got) == 0 && time.Now().Before(deadline); <-tick.C {
+		got = list()
+	}
+	if len(got) != 1 || got[0].Pipeline != "one" || got[0].Engine != engineDBOS || got[0].Status != pipeline.StatusSucceeded {
+		t.Fatalf("runs = %+v, want one of one by dbos that succeeded", got)
+	}
+	if code, body := s.get("/runs"); code != http.StatusOK || !strings.Contains(body, got[0].Run) {
+		t.Errorf("GET /runs = %d without %s", code, got[0].Run)
+	}
+	if code := s.end(os.Interrupt); code != exitOK {
+		t.Errorf("serve exits with %d: %s", code, s.said())
 	}
 }
 

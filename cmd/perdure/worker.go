@@ -61,6 +61,8 @@ func (a *app) worker(ctx context.Context, f workFlags, parallel int) error {
 			return err
 		}
 		defer e.Close()
+		w.panel.remember(e)
+		defer w.panel.remember(nil)
 		worker, err := perduretemporal.NewWorker(e, perduretemporal.WorkerConfig{Env: w.env, Parallel: parallel, Drain: grace})
 		if err != nil {
 			return err

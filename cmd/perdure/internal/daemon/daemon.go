@@ -19,6 +19,7 @@ import (
 	"github.com/perdure/perdure/cmd/perdure/internal/state"
 	"github.com/perdure/perdure/health"
 	"github.com/perdure/perdure/perdureprom"
+	"github.com/perdure/perdure/pipeline"
 )
 
 // Config configures a run of the daemon.
@@ -33,6 +34,8 @@ type Config struct {
 	Stop <-chan struct{}
 	// Grace is how long calls and open outcomes may take to end.
 	Grace time.Duration
+	// Runs are shown on the page and in the API. Nil means none.
+	Runs pipeline.Durable
 	// Listening is called with the listener's address. Nil means that nobody is told.
 	Listening func(addr net.Addr)
 }
@@ -143,6 +146,7 @@ func (d *daemon) makeConsole(ctx context.Context, managers []*perdure.Manager) e
 	if err != nil {
 		return err
 	}
+	d.console.Remember(d.Runs)
 	for _, g := range d.guards {
 		if g.db != nil {
 			if err := console.Pool(d.console, g.manager, g.db.Pool().Stat); err != nil {
