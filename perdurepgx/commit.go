@@ -37,7 +37,9 @@ func (a *attempt) beginSQL(known *facts) (string, error) {
 		if !known.marker {
 			return "", errNoMarker
 		}
-		a.doubt.ID = outcome.NewUUID()
+		if a.doubt.ID == (outcome.UUID{}) { // a BEGIN that waited has one, and h.Tx commits with it
+			a.doubt.ID = outcome.NewUUID()
+		}
 		if known.direct {
 			return begin, nil
 		}

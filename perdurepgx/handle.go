@@ -68,17 +68,22 @@ func (h *handle) saw(sql string) error {
 
 // enter looks at a statement that is about to be sent; "" is none. A BEGIN that
 // waits is sent before it, unless it may wait until it goes out with it.
-func (h *handle) enter(ctx context.Context, mayWait bool, sql string) error {
+func (h *handle) enter(mayWait bool, sql string) error {
 	if h.done {
 		return pgx.ErrTxClosed
 	}
 	if err := h.saw(sql); err != nil {
 		return err
 	}
-	if h.late == nil || mayWait {
+	switch {
+	case h.late == nil:
+		return nil
+	case h.late.w.late.is(lateRefused):
+		return errBeginRefused
+	case mayWait && h.late.lately():
 		return nil
 	}
-	return h.late.beginEarly(ctx)
+	return h.late.beginEarly(h.ctx) // not ctx: the end of one statement's is not that of the transaction
 }
 
 func (h *handle) Commit(context.Context) error { return errCommitInside }
@@ -87,17 +92,16 @@ func (h *handle) Rollback(ctx context.Context) error {
 	if h.done || h.rolled {
 		return pgx.ErrTxClosed
 	}
-	h.rolled = true
-	if h.late != nil && h.late.w.late.is(lateWaiting) {
+	h.rolled, h.done = true, true
+	if h.late != nil && h.late.unsent() {
 		h.late.w.late.forget() // there is nothing to roll back
-		h.done = true
 		return nil
 	}
 	return h.Tx.Rollback(ctx)
 }
 
 func (w *watchedTx) Begin(ctx context.Context) (pgx.Tx, error) {
-	if err := w.h.enter(ctx, false, ""); err != nil {
+	if err := w.h.enter(false, ""); err != nil {
 		return nil, err
 	}
 	tx, err := w.Tx.Begin(ctx)
@@ -125,13 +129,13 @@ func (w *watchedTx) begun() {
 	if h.done || h.late == nil {
 		return
 	}
-	if err := h.late.beginEarly(h.ctx); err != nil {
+	if err := h.late.beginEarly(h.ctx); err != nil || h.late.w.late.is(lateRefused) {
 		h.late.w.cut()
 	}
 }
 
 func (w *watchedTx) CopyFrom(ctx context.Context, table pgx.Identifier, columns []string, src pgx.CopyFromSource) (int64, error) {
-	if err := w.h.enter(ctx, false, ""); err != nil {
+	if err := w.h.enter(false, ""); err != nil {
 		return 0, err
 	}
 	return w.Tx.CopyFrom(ctx, table, columns, src)
@@ -146,35 +150,35 @@ func (w *watchedTx) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResult
 			return pgx.FailedBatchResults(b, err)
 		}
 	}
-	if err := w.h.enter(ctx, false, ""); err != nil {
+	if err := w.h.enter(false, ""); err != nil {
 		return pgx.FailedBatchResults(b, err)
 	}
 	return w.Tx.SendBatch(ctx, b)
 }
 
 func (w *watchedTx) Prepare(ctx context.Context, name, sql string) (*pgconn.StatementDescription, error) {
-	if err := w.h.enter(ctx, false, sql); err != nil {
+	if err := w.h.enter(false, sql); err != nil {
 		return nil, err
 	}
 	return w.Tx.Prepare(ctx, name, sql)
 }
 
 func (w *watchedTx) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	if err := w.h.enter(ctx, mayWait(args), sql); err != nil {
+	if err := w.h.enter(mayWait(args), sql); err != nil {
 		return pgconn.CommandTag{}, err
 	}
 	return w.Tx.Exec(ctx, sql, args...)
 }
 
 func (w *watchedTx) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if err := w.h.enter(ctx, mayWait(args), sql); err != nil {
+	if err := w.h.enter(mayWait(args), sql); err != nil {
 		return failedRows{err: err}, err
 	}
 	return w.Tx.Query(ctx, sql, args...)
 }
 
 func (w *watchedTx) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	if err := w.h.enter(ctx, mayWait(args), sql); err != nil {
+	if err := w.h.enter(mayWait(args), sql); err != nil {
 		return failedRows{err: err}
 	}
 	return w.Tx.QueryRow(ctx, sql, args...)

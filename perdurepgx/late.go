@@ -33,6 +33,7 @@ type lateBegin struct {
 	replies int    // CommandComplete messages with which the prefix is answered
 	row     string // the first value of the last row among these answers
 	buf     []byte // what was read while they were looked for
+	err     error  // why no more can be read
 }
 
 // The states of a lateBegin.
@@ -52,7 +53,7 @@ var (
 // wait makes BEGIN, as begin has it, wait for the next message. If xid is set,
 // the prepared question for the transaction's xid goes with it.
 func (l *lateBegin) wait(begin string, xid bool) error {
-	l.replies, l.row = 1, ""
+	l.replies, l.row, l.err = 1, "", nil
 	var err error
 	if l.prefix, err = (&pgproto3.Parse{Query: begin}).Encode(l.prefix[:0]); err != nil {
 		return err
@@ -83,16 +84,36 @@ func (l *lateBegin) is(state int32) bool { return l.state.Load() == state }
 
 // write sends BEGIN and p, the first messages of a statement.
 func (l *lateBegin) write(out io.Writer, p []byte) (n int, err error) {
-	switch p[0] {
-	case 'P', 'B', 'C', 'D': // Parse, Bind, Close, Describe: all end in a Sync
-	default:
+	if !onePipeline(p) {
 		return 0, errBeginWaits
 	}
 	l.state.Store(lateSent)
 	own := len(l.prefix)
 	l.prefix = append(l.prefix, p...)
 	n, err = out.Write(l.prefix)
+	if cap(l.prefix) > lateBuffer {
+		l.prefix = nil // a long statement's arguments are not kept, as the driver does not
+	}
 	return max(n-own, 0), err
+}
+
+// onePipeline reports whether p is whole messages of the extended protocol, of
+// which the last, and only the last, is a Sync.
+func onePipeline(p []byte) bool {
+	for {
+		size := wholeMessage(p)
+		if size == 0 {
+			return false
+		}
+		switch p[0] {
+		case 'S':
+			return size == len(p)
+		case 'P', 'B', 'C', 'D', 'E', 'H': // Parse, Bind, Close, Describe, Execute, Flush
+		default:
+			return false
+		}
+		p = p[size:]
+	}
 }
 
 const lateBuffer = 4096
@@ -101,6 +122,9 @@ const lateBuffer = 4096
 // else was read, which is the driver's: nothing of the answers is, unless the
 // server refused. It is valid until the next call.
 func (l *lateBegin) read(r io.Reader) ([]byte, error) {
+	if l.err != nil {
+		return nil, l.err
+	}
 	if cap(l.buf) < lateBuffer {
 		l.buf = make([]byte, 0, lateBuffer)
 	}
@@ -114,7 +138,11 @@ func (l *lateBegin) read(r io.Reader) ([]byte, error) {
 			n, err := r.Read(buf[len(buf):cap(buf)])
 			buf = buf[:len(buf)+n]
 			if n == 0 && err != nil {
-				return nil, err
+				l.err = err
+				if kept == 0 {
+					return nil, err
+				}
+				return buf[:kept], nil // a warning that explains the end
 			}
 		}
 		switch msg := buf[at : at+size]; msg[0] {
@@ -176,11 +204,17 @@ func (a *attempt) late(known *facts) bool {
 		return false
 	case a.opts.BeginQuery != "", a.opts.CommitQuery != "":
 		return false
-	case a.conn.Conn().Config().DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol:
+	case a.w.simple:
 		return false
 	case !a.readOnly() && a.method == Token && !a.w.prepared(xidPrepared):
 		return false
 	}
+	// The answer to BEGIN is looked for message by message, from the next byte on.
+	return a.w.reader != nil && a.w.reader.tags.between() && a.lately()
+}
+
+// lately reports whether the connection has answered within lateWithin.
+func (a *attempt) lately() bool {
 	return time.Since(a.w.epoch)-time.Duration(a.w.answered.Load()) < a.db.lateWithin
 }
 
@@ -210,6 +244,12 @@ func (a *attempt) beginLate(ctx context.Context) error {
 	a.open(ctx)
 	a.h.late, a.h.ctx = a, ctx
 	return nil
+}
+
+// unsent reports whether a BEGIN waits and nothing else does: a driver that is
+// busy may hold the whole of a statement, which its clean-up would send.
+func (a *attempt) unsent() bool {
+	return a.w.late.is(lateWaiting) && !a.pc.IsBusy() && !a.pc.IsClosed()
 }
 
 // unbegun is why a BEGIN was not done, once the function had been called.
@@ -246,11 +286,14 @@ func (a *attempt) begunLate(ctx context.Context) (perdure.Judgement, error) {
 		}
 		j, err := a.beginFailed(ctx, err)
 		a.unbegun = &unbegun{j, err}
+		if !a.pc.IsClosed() {
+			a.abandon(ctx) // the driver may not have read what followed the refusal
+		}
 	}
 	if a.unbegun != nil {
 		return a.unbegun.j, a.unbegun.err
 	}
-	if a.w.late.is(lateBegun) && a.w.late.row != "" {
+	if a.w.late.is(lateBegun) && !a.readOnly() && a.method == Token {
 		xid, err := strconv.ParseUint(a.w.late.row, 10, 64)
 		if err != nil {
 			return adapter.Never(""), err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -98,14 +99,72 @@ func TestWhatCouldOvertakeABeginIsNotSent(t *testing.T) {
 	if _, err := l.write(&out, query); !errors.Is(err, errBeginWaits) || out.Len() != 0 {
 		t.Errorf("write() of a simple query = %v with %d bytes sent, want %v", err, out.Len(), errBeginWaits)
 	}
+	two, err := (&pgproto3.Close{ObjectType: 'S', Name: "x"}).Encode(nil)
+	if err == nil {
+		two, err = (&pgproto3.Sync{}).Encode(two)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range map[string][]byte{"a query behind a Sync": append(bytes.Clone(two), query...), "half a message": two[:len(two)-1], "nothing": nil} {
+		if _, err := l.write(&out, p); !errors.Is(err, errBeginWaits) || out.Len() != 0 {
+			t.Errorf("write() of %s = %v with %d bytes sent, want %v", name, err, out.Len(), errBeginWaits)
+		}
+	}
+	if n, err := l.write(&out, two); err != nil || n != len(two) {
+		t.Errorf("write() of one pipeline = %d, %v, want %d", n, err, len(two))
+	}
+	out.Reset()
 	w := &wire{}
 	w.late.state.Store(lateWaiting)
 	if _, err := (&rawConn{w: w}).Write(query); !errors.Is(err, errBeginWaits) {
 		t.Errorf("Write() past the frontend = %v, want %v", err, errBeginWaits)
 	}
-	w.late.state.Store(lateSent)
-	if _, err := (&wireWriter{out: &out, w: w}).Write(query); !errors.Is(err, errBeginWaits) || out.Len() != 0 {
-		t.Errorf("Write() before the answer to BEGIN = %v with %d bytes sent, want %v", err, out.Len(), errBeginWaits)
+	for name, state := range map[string]int32{"before the answer to BEGIN": lateSent, "after its refusal": lateRefused} {
+		w.late.state.Store(state)
+		if _, err := (&wireWriter{out: &out, w: w}).Write(query); !errors.Is(err, errBeginWaits) || out.Len() != 0 {
+			t.Errorf("Write() %s = %v with %d bytes sent, want %v", name, err, out.Len(), errBeginWaits)
+		}
+	}
+}
+
+// A long statement is not kept for the sake of the next one.
+func TestALongFirstStatementIsNotKept(t *testing.T) {
+	t.Parallel()
+	var l lateBegin
+	if err := l.wait("begin", false); err != nil {
+		t.Fatal(err)
+	}
+	p, err := (&pgproto3.Parse{Query: strings.Repeat("x", 1<<20)}).Encode(nil)
+	if err == nil {
+		p, err = (&pgproto3.Sync{}).Encode(p)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := l.write(io.Discard, p); err != nil || n != len(p) || cap(l.prefix) > lateBuffer {
+		t.Errorf("write() = %d, %v, and keeps %d bytes; want %d, and at most %d", n, err, cap(l.prefix), len(p), lateBuffer)
+	}
+}
+
+// What the server says before it hangs up reaches the driver.
+func TestAWarningBeforeTheEndIsPassedOn(t *testing.T) {
+	t.Parallel()
+	var l lateBegin
+	if err := l.wait("begin", false); err != nil {
+		t.Fatal(err)
+	}
+	l.state.Store(lateSent)
+	warning, err := (&pgproto3.NoticeResponse{Severity: "WARNING", SeverityUnlocalized: "WARNING", Code: "57P02", Message: "crash"}).Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := bytes.NewReader(warning)
+	if got, err := l.read(stream); err != nil || !bytes.Equal(got, warning) {
+		t.Errorf("read() = %q, %v, want the warning", got, err)
+	}
+	if got, err := l.read(stream); !errors.Is(err, io.EOF) {
+		t.Errorf("read() after it = %q, %v, want %v", got, err, io.EOF)
 	}
 }
 

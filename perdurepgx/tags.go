@@ -74,6 +74,9 @@ func (s *tagScanner) scan(p []byte) {
 	}
 }
 
+// between reports whether what was read last ended with a message's end.
+func (s *tagScanner) between() bool { return s.skip == 0 && s.n == 0 }
+
 // wanted reports whether the header in kept begins a message that is read.
 func (s *tagScanner) wanted() bool {
 	n := s.body()

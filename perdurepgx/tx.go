@@ -28,7 +28,8 @@ const rollbackWait = 2 * time.Second
 // *[perdure.Error] with ReasonOutcomeUnknown.
 //
 // BEGIN may wait for the first statement that fn sends, and go out with it: what
-// the server calls the start of the transaction is then the start of that.
+// the server calls the start of the transaction is then the start of that. A
+// tracer of pgx must therefore send nothing on the connection that it is given.
 //
 // fn must keep to its ctx and its tx, and have no other effects that a repeat
 // would double. An error that it returns rolls back; a permanent one comes back
@@ -345,7 +346,7 @@ func (a *attempt) rollback(ctx context.Context) {
 			return
 		}
 	}
-	if a.w.late.is(lateWaiting) {
+	if a.unsent() {
 		a.w.late.forget() // there is nothing to roll back
 		return
 	}
@@ -374,7 +375,7 @@ func (a *attempt) abandon(ctx context.Context) {
 	if a.h != nil {
 		a.h.done = true
 	}
-	if a.w.late.is(lateWaiting) {
+	if a.unsent() {
 		a.w.late.forget()
 		a.conn.Release()
 		return

@@ -53,6 +53,7 @@ type wire struct {
 	known   *facts          // nil until learned
 	ready   preparation     // what is prepared on the connection
 	plain   bool            // nothing can be: somebody discards it
+	simple  bool            // the driver's default is the simple protocol
 	reader  *wireReader     // of the connection
 }
 
@@ -66,6 +67,7 @@ func wireOf(c *pgconn.PgConn) *wire {
 func (w *wire) attach(c *pgx.ConnConfig) {
 	dial, build, notice, pgErr, after := c.DialFunc, c.BuildFrontend, c.OnNotice, c.OnPgError, c.AfterConnect
 	watcher := c.BuildContextWatcherHandler
+	w.simple = c.DefaultQueryExecMode == pgx.QueryExecModeSimpleProtocol
 	c.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if w.up.Load() && w.committing.Load() {
 			return nil, errNoCancel
@@ -177,8 +179,8 @@ func (x *wireWriter) Write(p []byte) (int, error) {
 	switch x.w.late.state.Load() {
 	case lateWaiting:
 		n, err = x.w.late.write(x.out, p)
-	case lateSent:
-		err = errBeginWaits // for its answer
+	case lateSent, lateRefused: // for its answer, or there is no transaction
+		err = errBeginWaits
 	default:
 		n, err = x.out.Write(p)
 	}
