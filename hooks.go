@@ -99,7 +99,7 @@ type BudgetEvent struct {
 // ParkEvent tells of a call that waits, or waited, for a breaker.
 type ParkEvent struct {
 	Op            string
-	For           string        // the breaker's operation; "database" for the database's, "budget" for the budget
+	For           string        // the breaker's operation; "database" for the database's, "budget" for the budget, "room" for a server or a pool that is full
 	Waited        time.Duration // zero when it begins to
 	CorrelationID string
 }

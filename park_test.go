@@ -118,6 +118,54 @@ func TestAParkingCallWaitsForTheBudget(t *testing.T) {
 	})
 }
 
+// TestAParkingCallWaitsForRoom: a full server opens no breaker that a call could
+// wait for, and nothing was done.
+func TestAParkingCallWaitsForRoom(t *testing.T) {
+	full := sqlError("53300")
+	for _, tt := range []struct {
+		name     string
+		park     time.Duration
+		err      error
+		refusals int
+		want     string // the Reason
+		attempts int
+	}{
+		{"for as long as it takes", time.Hour, full, 50, "", 51},
+		{"for as long as it may park", time.Minute, full, 1 << 20, "exhausted", -1},
+		{"not at all without leave", 0, full, 1 << 20, "exhausted", 3},
+		{"not when the server did something", time.Hour, sqlError("40001"), 1 << 20, "exhausted", 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			op := perdure.Op{Name: "park.room", Idempotent: true, Policy: &perdure.Policy{
+				MaxAttempts: 3, Park: tt.park, Breaker: breaker.Config{Rule: breaker.Off},
+			}}
+			bubble(t, perdure.Config{}, func(t managed) {
+				begun, attempts := time.Now(), 0
+				err := t.m.Do(t.Context(), op, func(context.Context) error {
+					if attempts++; attempts > tt.refusals {
+						return nil
+					}
+					return tt.err
+				})
+				reason := ""
+				if e, ok := errors.AsType[*perdure.Error](err); ok {
+					reason = e.Reason.String()
+				}
+				if reason != tt.want || tt.attempts > 0 && attempts != tt.attempts || tt.attempts < 0 && attempts <= 3 {
+					t.Errorf("Do() = %v after %d attempts, want %v after %d", err, attempts, tt.want, tt.attempts)
+				}
+				s := t.m.Snapshot()
+				if waited := s.Operations[0].Waited; waited > tt.park || (waited > 0) != (tt.park > 0 && tt.err == full) || s.Parked != 0 {
+					t.Errorf("parked for %s, %d still, want at most %s and none", waited, s.Parked, tt.park)
+				}
+				if limit := tt.park + 10*time.Second; tt.want != "" && time.Since(begun) > limit { // two delays before it parks
+					t.Errorf("it gave up after %s, want at most %s", time.Since(begun), limit)
+				}
+			})
+		})
+	}
+}
+
 func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 	op := perdure.Op{Name: "probe.read", ReadOnly: true, Policy: &perdure.Policy{Breaker: breaker.Config{Rule: breaker.Off}, MaxAttempts: 1}}
 	refused := func(context.Context) error { return syscall.ECONNREFUSED }

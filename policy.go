@@ -34,8 +34,8 @@ type Policy struct {
 	// AttemptTimeout bounds each attempt by a context of its own, at the cost of a microsecond and
 	// four allocations. Zero or negative means none.
 	AttemptTimeout time.Duration `json:"attempt_timeout,omitempty" yaml:"attempt_timeout,omitempty"`
-	// Park is how long, in all, a call may wait for an open breaker, or for the retry budget,
-	// instead of failing. Zero or negative means that it does not wait.
+	// Park is how long, in all, a call may wait for an open breaker, for the retry budget, or, once its
+	// attempts are used up, for room on a server or in a pool that is full, instead of failing. Zero or negative means that it does not wait.
 	Park time.Duration `json:"park,omitempty" yaml:"park,omitempty"`
 	// Backoff is the delay after transient trouble. Zero means full jitter on 50ms·2ⁱ, at most 20s.
 	Backoff backoff.Config `json:"backoff,omitzero" yaml:"backoff,omitempty"`

@@ -21,12 +21,16 @@ func (c *call) wait(ctx context.Context, after time.Duration) Reason {
 		return c.sleep(ctx, c.p.Backoff.Delay(c.free-1, rand.Uint64())) //nolint:gosec // jitter is no secret
 	}
 	used := c.attempts - c.free
-	if limit := c.p.attempts(c.verdict); limit > 0 && used >= limit {
+	limit := c.p.attempts(c.verdict)
+	parks := limit > 0 && used >= limit // from now on delays are time in which the call is parked
+	if parks && !c.mayWaitForRoom(ctx) {
 		return ReasonExhausted
 	}
 	elapsed := c.at - c.start - c.parked
 	delay := max(c.p.delays(c.verdict).Delay(used-1, rand.Uint64()), after) //nolint:gosec // jitter is no secret
-	if c.p.MaxElapsed > 0 && delay > c.p.MaxElapsed-elapsed {
+	if parks {
+		delay = min(delay, c.p.Park-c.parked)
+	} else if c.p.MaxElapsed > 0 && delay > c.p.MaxElapsed-elapsed {
 		return ReasonElapsed
 	}
 	if deadline, ok := ctx.Deadline(); ok { // a wait that cannot end in time is not begun
@@ -40,7 +44,11 @@ func (c *call) wait(ctx context.Context, after time.Duration) Reason {
 	if spent && !c.parks(ctx, cost) {
 		return ReasonBudget
 	}
-	if delay > 0 {
+	if parks {
+		if reason := c.waitForRoom(ctx, delay); reason != reasonNone {
+			return reason
+		}
+	} else if delay > 0 {
 		c.o.stats.troubled().delays.add(delay)
 		if reason := c.sleep(ctx, delay); reason != reasonNone {
 			return reason
@@ -71,6 +79,31 @@ func (c *call) lostToOutage(ctx context.Context) bool {
 	down := c.m.prober.down(ctx)
 	c.at = c.m.now()
 	return down
+}
+
+// mayWaitForRoom reports whether a call whose attempts are used up may park: the
+// server, or the pool, had no room for it, and nothing of it was done. That does
+// not open the database's breaker, for which it could wait.
+func (c *call) mayWaitForRoom(ctx context.Context) bool {
+	v := c.verdict
+	return v.Retry == pgerr.RetryWait && v.Effect == pgerr.EffectNone && v.Trips != pgerr.ScopeDatabase &&
+		c.p.Park > c.parked && !c.covered(ctx, c.m.database)
+}
+
+// waitForRoom parks the call for delay.
+func (c *call) waitForRoom(ctx context.Context, delay time.Duration) Reason {
+	if !c.m.mayPark() {
+		return ReasonExhausted
+	}
+	defer c.m.parked.Add(-1)
+	began := c.at
+	c.tellParked(ctx, "room", 0)
+	reason := c.sleep(ctx, delay)
+	waited := c.at - began
+	c.parked += waited
+	c.o.stats.troubled().park(waited)
+	c.tellReleased(ctx, "room", waited)
+	return reason
 }
 
 // parks tells that the budget is spent, and reports whether the call may wait

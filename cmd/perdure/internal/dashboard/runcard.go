@@ -115,6 +115,8 @@ func parkedNote(n int, why string, since time.Time) Note {
 		what = "the database"
 	case "budget":
 		what = "the retry budget"
+	case "room":
+		what = "room on the server or in the pool"
 	}
 	verb, themselves := " calls wait", "themselves"
 	if n == 1 {

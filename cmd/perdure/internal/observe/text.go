@@ -57,6 +57,8 @@ func (r *record) waitsFor() string {
 		return "the database"
 	case "budget":
 		return "the retry budget"
+	case "room":
+		return "room on the server or in the pool"
 	}
 	return "the breaker of " + r.key.detail
 }
