@@ -155,7 +155,7 @@ func TestAParkingCallWaitsForRoom(t *testing.T) {
 					t.Errorf("Do() = %v after %d attempts, want %v after %d", err, attempts, tt.want, tt.attempts)
 				}
 				s := t.m.Snapshot()
-				if waited := s.Operations[0].Waited; waited > tt.park || (waited > 0) != (tt.park > 0 && tt.err == full) || s.Parked != 0 {
+				if waited := s.Operations[0].Waited; waited > tt.park || (waited > 0) != (tt.park > 0 && errors.Is(tt.err, full)) || s.Parked != 0 {
 					t.Errorf("parked for %s, %d still, want at most %s and none", waited, s.Parked, tt.park)
 				}
 				if limit := tt.park + 10*time.Second; tt.want != "" && time.Since(begun) > limit { // two delays before it parks

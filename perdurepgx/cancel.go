@@ -9,6 +9,10 @@ import (
 )
 
 const (
+	// cancelGrace is how long a statement whose context has ended may go on
+	// without one. A CancelRequest costs the server a process and the pool the
+	// connection, for cancelSettle and more: one that is about to end is cheaper.
+	cancelGrace = 20 * time.Millisecond
 	// cancelWait is how long a statement whose context has ended may take to
 	// answer the CancelRequest before its connection is given up.
 	cancelWait = time.Second
@@ -40,19 +44,28 @@ func cancelOnServer(build func(*pgconn.PgConn) ctxHandler) func(*pgconn.PgConn) 
 // statement runs then. pgx's own handler stops waiting when the statement ends.
 type canceller struct {
 	pc    *pgconn.PgConn
+	ended chan struct{} // closed when the statement has ended
 	done  chan struct{} // closed when no request is on its way any more
 	taken bool          // whether that is so because the server has it, or because none was sent; written before done is closed
 }
 
-// HandleCancel sends the request, and gives the statement cancelWait to end.
+// HandleCancel sends the request after cancelGrace, and gives the statement cancelWait to end.
 func (c *canceller) HandleCancel(ctx context.Context) {
-	c.done, c.taken = make(chan struct{}), false
-	deadline := time.Now().Add(cancelWait)
+	c.ended, c.done, c.taken = make(chan struct{}), make(chan struct{}), false
+	deadline := time.Now().Add(cancelGrace + cancelWait)
 	_ = c.pc.Conn().SetDeadline(deadline) // fails on a closed connection only
 	ctx, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	go func() {
 		defer close(c.done)
 		defer cancel()
+		grace := time.NewTimer(cancelGrace)
+		defer grace.Stop()
+		select {
+		case <-c.ended:
+			c.taken = true
+			return
+		case <-grace.C:
+		}
 		err := c.pc.CancelRequest(ctx) // nil also when ctx ended the wait for the server
 		c.taken = err != nil || ctx.Err() == nil
 		if err == nil && c.taken {
@@ -65,6 +78,7 @@ func (c *canceller) HandleCancel(ctx context.Context) {
 
 // HandleUnwatchAfterCancel is called when the statement has ended.
 func (c *canceller) HandleUnwatchAfterCancel() {
+	close(c.ended)
 	<-c.done
 	if !c.taken {
 		_ = c.pc.Conn().Close() // the next use fails before anything is written

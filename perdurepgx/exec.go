@@ -40,6 +40,7 @@ func (db *DB) Exec(ctx context.Context, sql string, args ...any) (pgconn.Command
 
 // judge judges a statement that failed outside a transaction.
 func (db *DB) judge(ctx context.Context, conn *pgx.Conn, w *wire, unsent, plain bool, err error) (perdure.Judgement, error) {
+	w.turn.End(ctx.Err() != nil)
 	e, answered := errors.AsType[*pgconn.PgError](err)
 	if answered && !isNotice(e) {
 		v := adapter.ReadOnly(db.m, db.verdict(err), false)

@@ -30,6 +30,7 @@ type DB struct {
 	pool       *pgxpool.Pool
 	base       *pgxpool.Config // the user's, for connections of perdure's own
 	names      *sqlname.Names
+	paces      adapter.Paces
 	wires      adapter.Watchdog[*wire]
 	start      time.Time
 	lateWithin time.Duration // see the constant

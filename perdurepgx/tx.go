@@ -100,6 +100,7 @@ func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.T
 	}()
 	j, err = a.body(ctx, fn)
 	finished = true
+	w.turn.End(err != nil && ctx.Err() != nil)
 	if a.doubt.Err != nil {
 		// The connection goes first: nothing is looked into while it is held.
 		if w.committing.Load() {

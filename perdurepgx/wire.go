@@ -55,6 +55,7 @@ type wire struct {
 	plain   bool            // nothing can be: somebody discards it
 	simple  bool            // the driver's default is the simple protocol
 	reader  *wireReader     // of the connection
+	turn    adapter.Turn    // of whoever holds it
 }
 
 // wireOf returns the witness of c; nil if another dialled it.

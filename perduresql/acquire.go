@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/perdure/perdure"
 	"github.com/perdure/perdure/internal/adapter"
@@ -13,7 +14,8 @@ import (
 )
 
 // PoolExhaustedError says that every connection of the pool was in use until
-// the context ended. The server is not to blame.
+// the context ended, or until it left the operation less time than that usually
+// takes. The server is not to blame.
 type PoolExhaustedError struct {
 	// MaxConns is the size of the pool.
 	MaxConns int
@@ -36,6 +38,7 @@ type held struct {
 	*link
 
 	conn *sql.Conn
+	turn adapter.Turn
 }
 
 // release gives the connection back; a broken one is closed.
@@ -43,9 +46,21 @@ func (h *held) release() {
 	_ = h.conn.Close()
 }
 
+// exhausted judges an attempt that got no connection in time.
+func (db *DB) exhausted(ctx context.Context, err error) (perdure.Judgement, error) {
+	j := adapter.Safe(pgerr.Verdict{Category: pgerr.CategoryResource, Severity: pgerr.SeverityMedium, Retry: pgerr.RetryWait})
+	j.Hint = "raise SetMaxOpenConns, or hold connections for a shorter time"
+	return j, adapter.WithCause(ctx, &PoolExhaustedError{MaxConns: db.pool.Stats().MaxOpenConnections, err: err})
+}
+
 // acquire takes a connection for op. Nothing has been sent when it fails.
 // database/sql may try several: only to find one, for it runs nothing on them.
 func (db *DB) acquire(ctx context.Context, op *perdure.Op) (*held, perdure.Judgement, error) {
+	deadline, bounded := ctx.Deadline()
+	var asked time.Time
+	if bounded {
+		asked = time.Now()
+	}
 	conn, err := db.pool.Conn(ctx)
 	if err != nil {
 		if errors.Is(err, driver.ErrBadConn) {
@@ -54,10 +69,8 @@ func (db *DB) acquire(ctx context.Context, op *perdure.Op) (*held, perdure.Judge
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			// A pool that is full and a server that cannot be reached look the same in the error.
 			if s := db.pool.Stats(); s.MaxOpenConnections > 0 && s.InUse >= s.MaxOpenConnections {
-				err = &PoolExhaustedError{MaxConns: s.MaxOpenConnections, err: err}
-				j := adapter.Safe(pgerr.Verdict{Category: pgerr.CategoryResource, Severity: pgerr.SeverityMedium, Retry: pgerr.RetryWait})
-				j.Hint = "raise SetMaxOpenConns, or hold connections for a shorter time"
-				return nil, j, adapter.WithCause(ctx, err)
+				j, err := db.exhausted(ctx, err)
+				return nil, j, err
 			}
 		}
 		v := adapter.ConnectVerdict(db.m, err)
@@ -72,6 +85,14 @@ func (db *DB) acquire(ctx context.Context, op *perdure.Op) (*held, perdure.Judge
 		h.link, _ = dc.(*link)
 		return nil
 	})
+	if bounded {
+		var ok bool
+		if h.turn, ok = db.paces.Begin(op.Name, asked, deadline); !ok {
+			h.release()
+			j, err := db.exhausted(ctx, adapter.ErrLate)
+			return nil, j, err
+		}
+	}
 	h.take(op.Name)
 	return h, perdure.Judgement{}, nil
 }

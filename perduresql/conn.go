@@ -164,7 +164,9 @@ func (c *conn) guarded(ctx context.Context, query string, f func(ctx context.Con
 		}
 		last = h
 		before := h.written()
-		if err = f(ctx, h); err == nil {
+		err = f(ctx, h)
+		h.turn.End(err != nil && ctx.Err() != nil)
+		if err == nil {
 			if j, err = h.done(); err == nil {
 				c.h = h
 			}

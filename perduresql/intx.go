@@ -68,6 +68,7 @@ func (t *txn) run(ctx context.Context, fn func(ctx context.Context, tx *sql.Tx) 
 	}()
 	j, err = t.body(ctx, fn)
 	finished = true
+	t.h.turn.End(err != nil && ctx.Err() != nil)
 	if t.doubt.Err != nil {
 		return t.resolve(ctx)
 	}

@@ -32,6 +32,7 @@ type DB struct {
 	connector driver.Connector
 	pool      *sql.DB // of the driver's connections
 	names     *sqlname.Names
+	paces     adapter.Paces
 	links     adapter.Watchdog[*link]
 	start     time.Time
 	unhook    func()

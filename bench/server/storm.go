@@ -225,7 +225,7 @@ func (s Storm) through(ctx context.Context, p policy, url string, admin *pgx.Con
 	}
 	var calls sync.WaitGroup
 	defer func() {
-		calls.Wait()
+		calls.Wait() // also beside an error
 		closed()
 		_, costErr := admin.Exec(ctx, "update bench_cost set rounds = $1", s.Cost)
 		err = errors.Join(err, costErr)
@@ -276,6 +276,7 @@ func (s Storm) through(ctx context.Context, p policy, url string, admin *pgx.Con
 	if err != nil {
 		return Weathered{}, err
 	}
+	calls.Wait() // what is still under way counts, too
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range a.done {
