@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"sync/atomic"
 	"time"
+
+	"github.com/perdure/perdure/internal/stripe"
 )
 
 // A histogram counts durations in buckets that are spaced evenly within each
@@ -26,6 +28,46 @@ func (h *histogram) add(d time.Duration) {
 	h.counts[bucketOf(d)].Add(1)
 	h.sum.Add(int64(d))
 }
+
+// spread is a histogram that many goroutines add to: it is split when they get
+// into each other's way.
+type spread struct {
+	base    histogram
+	stripes atomic.Pointer[[stripe.Count]stripedHistogram]
+}
+
+type stripedHistogram struct {
+	histogram
+
+	_ [128]byte // what the processor fetches at once is not shared with the next one
+}
+
+func (s *spread) add(d time.Duration) {
+	if more := s.stripes.Load(); more != nil {
+		more[stripe.Mine()].add(d)
+		return
+	}
+	s.base.counts[bucketOf(d)].Add(1)
+	if sum := s.base.sum.Load(); !s.base.sum.CompareAndSwap(sum, sum+int64(d)) {
+		s.base.sum.Add(int64(d))
+		if stripe.Splits(uint64(sum)) { //nolint:gosec // any bits will do
+			s.stripes.CompareAndSwap(nil, new([stripe.Count]stripedHistogram))
+		}
+	}
+}
+
+// parts returns the histograms of which s is the sum.
+func (s *spread) parts() []*histogram {
+	all := []*histogram{&s.base}
+	if more := s.stripes.Load(); more != nil {
+		for i := range more {
+			all = append(all, &more[i].histogram)
+		}
+	}
+	return all
+}
+
+func (s *spread) quantile(q float64) (time.Duration, uint64) { return quantile(q, s.parts()...) }
 
 // bucketOf returns the index of the bucket that d falls into.
 func bucketOf(d time.Duration) int {
@@ -50,13 +92,15 @@ func bucketBound(i int) time.Duration {
 	return time.Duration(1<<exp + quarter<<(exp-2))
 }
 
-// quantile returns an upper bound of the q-th quantile, exact to a bucket, and
+// quantile returns an upper bound of the q-th quantile of several histograms together, exact to a bucket, and
 // the number of durations counted.
-func (h *histogram) quantile(q float64) (time.Duration, uint64) {
+func quantile(q float64, hs ...*histogram) (time.Duration, uint64) {
 	var counts [histogramBuckets]uint64
 	var total uint64
 	for i := range counts {
-		counts[i] = h.counts[i].Load()
+		for _, h := range hs {
+			counts[i] += h.counts[i].Load()
+		}
 		total += counts[i]
 	}
 	if total == 0 {

@@ -32,14 +32,14 @@ func TestHistogramBuckets(t *testing.T) {
 
 func TestHistogramQuantile(t *testing.T) {
 	var h histogram
-	if d, n := h.quantile(0.5); d != 0 || n != 0 {
+	if d, n := quantile(0.5, &h); d != 0 || n != 0 {
 		t.Errorf("quantile of nothing = %s of %d", d, n)
 	}
 	for i := range 1000 {
 		h.add(time.Duration(i+1) * time.Millisecond)
 	}
 	for q, want := range map[float64]time.Duration{0.5: 500 * time.Millisecond, 0.99: 990 * time.Millisecond, 0: time.Millisecond, 1: time.Second} {
-		got, n := h.quantile(q)
+		got, n := quantile(q, &h)
 		if got < want || float64(got) > 1.26*float64(want) || n != 1000 {
 			t.Errorf("quantile(%v) = %s of %d, want between %s and 26 %% more, of 1000", q, got, n, want)
 		}

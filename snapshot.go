@@ -128,15 +128,15 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 		b := o.gate.breaker.Snapshot()
 		s.Breaker = &b
 	}
-	first := &o.stats.first
-	s.Calls = merge(first)
+	first := o.stats.first.parts()
+	s.Calls = merge(first...)
 	s.Succeeded = s.Calls.Count
 	t := o.stats.trouble.Load()
 	if t == nil {
 		s.Attempts = s.Calls
 		return s
 	}
-	s.Calls, s.Attempts, s.Delays = merge(first, &t.calls), merge(first, &t.attempts), merge(&t.delays)
+	s.Calls, s.Attempts, s.Delays = merge(append(first, &t.calls)...), merge(append(first, &t.attempts)...), merge(&t.delays)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.Succeeded += t.parkedOK + t.late

@@ -23,7 +23,7 @@ const (
 // touches only first; everything else is counted under a lock, on a path that
 // has failed already.
 type stats struct {
-	first   histogram               // calls that succeeded at the first attempt
+	first   spread                  // calls that succeeded at the first attempt
 	trouble atomic.Pointer[trouble] // nil until something fails
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/perdure/perdure/internal/stripe"
 )
 
 // Options are what a breaker is given beside its plain data.
@@ -33,7 +35,7 @@ type Breaker struct {
 	epoch time.Time // read-only; times below are monotonic nanoseconds since
 	_     [8]byte   // keeps word, which is read, and successes, which is written, on different cache lines
 
-	successes atomic.Uint64
+	successes stripe.Counter
 	failures  atomic.Uint64 // written under mu
 	openUntil atomic.Int64  // written under mu; when Admit may half-open
 
@@ -150,7 +152,8 @@ func (b *Breaker) Held() Held {
 	return b.held
 }
 
-// Successes returns how many successes were counted since New. It costs one atomic load.
+// Successes returns how many successes were counted since New. It costs an atomic load or two; some more when
+// many processors have counted at the same time.
 func (b *Breaker) Successes() uint64 { return b.successes.Load() }
 
 // Failures returns how many failures were counted since New. It costs one atomic load.

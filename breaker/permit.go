@@ -21,7 +21,7 @@ func (p Permit) Success(latency time.Duration) bool {
 		return false
 	}
 	if w := p.b.word.Load(); (w^p.word)>>genShift == 0 && w&watched == 0 {
-		p.b.successes.Add(1)
+		p.b.successes.Add()
 		return true
 	}
 	return p.b.succeeded(p, latency)
@@ -72,7 +72,7 @@ func (b *Breaker) succeeded(p Permit, latency time.Duration) bool {
 	if !b.giveBack(p) {
 		return false
 	}
-	b.successes.Add(1)
+	b.successes.Add()
 	now := b.now()
 	slow := b.cfg.SlowCall > 0 && latency >= b.cfg.SlowCall
 	switch b.State() {

@@ -15,7 +15,7 @@ const preface = `# What happens when PostgreSQL …
 Every fault that can happen to a PostgreSQL server and to the way to it, on real servers, and what becomes of the work of %[1]d callers meanwhile: over perdure,
 and over what would be used instead of it. %[2]s, %[3]s, %[4]d cores; servers, callers and the proxy between them on one machine.
 
-%[5]s makes this page in about half an hour. One row, for every subject and with an example of each error: %[6]s.
+%[5]s makes this page in about ten minutes. One row, for every subject and with an example of each error: %[6]s.
 
 Each caller writes rows with keys of its own, in turn by a transaction of one INSERT and by a single INSERT, and reads; then the fault strikes, is met (the row's own
 condition says so, by what went over the wire or by what the server tells), ends after a while, and the callers go on until each has had success with each kind of

@@ -24,10 +24,10 @@ const (
 // a finding: a new package is a decision, and this table is where it is taken.
 func Rules() []Rule {
 	return []Rule{
-		{Dir: ".", Project: []string{"pgerr", "backoff", "breaker", "redact"}},
+		{Dir: ".", Project: []string{"pgerr", "backoff", "breaker", "redact", "internal/stripe"}},
 		{Dir: "pgerr"},
 		{Dir: "backoff"},
-		{Dir: "breaker"},
+		{Dir: "breaker", Project: []string{"internal/stripe"}},
 		{Dir: "perdurepgx", Project: []string{".", "pgerr", "redact", "internal/adapter", "internal/outcome", "internal/sqlname"}, Extern: []string{pgx}},
 		{Dir: "perduresql", Project: []string{".", "pgerr", "redact", "internal/adapter", "internal/outcome", "internal/sqlname"}},
 		{Dir: "perdureprom", Project: []string{".", "breaker"}, Extern: []string{"github.com/prometheus"}},
@@ -46,6 +46,7 @@ func Rules() []Rule {
 		{Dir: "internal/arch"},
 		{Dir: "internal/adapter", Project: []string{".", "pgerr"}},
 		{Dir: "internal/outcome", Project: []string{".", "pgerr", "redact", "internal/adapter"}},
+		{Dir: "internal/stripe"},
 		{Dir: "internal/sqlname", Project: []string{"."}},
 		{Dir: "examples", Project: []string{anything}, Extern: []string{pgx, "gonum.org/v1/gonum", "golang.org/x"}},
 		{Dir: "perduredbos", Project: []string{"pipeline"}, Extern: []string{"github.com/dbos-inc/dbos-transact-golang", pgx}},
