@@ -230,7 +230,7 @@ func (s Storm) through(ctx context.Context, p policy, url string, admin *pgx.Con
 		_, costErr := admin.Exec(ctx, "update bench_cost set rounds = $1", s.Cost)
 		err = errors.Join(err, costErr)
 	}()
-	if err := call(ctx); err != nil { // connections are opened
+	if err := warm(ctx, call); err != nil {
 		return Weathered{}, err
 	}
 	before, err := sessions(ctx, admin)
@@ -287,6 +287,20 @@ func (s Storm) through(ctx context.Context, p policy, url string, admin *pgx.Con
 		Name: p.name, Asked: asked, Succeeded: a.done, Attempts: a.begun, Connections: max(after-before, 0),
 		Recovered: recovered(a.done[s.Healthy+s.Trouble:]),
 	}, nil
+}
+
+// warm opens the connections of a pool, each of which has done some work then.
+func warm(ctx context.Context, call func(context.Context) error) error {
+	const each = 5
+	faults := make([]error, stormConnections)
+	for range each {
+		var all sync.WaitGroup
+		for i := range faults {
+			all.Go(func() { faults[i] = call(ctx) })
+		}
+		all.Wait()
+	}
+	return errors.Join(faults...)
 }
 
 // recovered returns after how many slots calls succeed again.
