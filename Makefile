@@ -53,7 +53,7 @@ tidy: ## fail when a go.mod or go.sum is not tidy
 generate: ## write generated files anew
 	@$(EACH) go generate ./...
 
-bench: setup ## perdure beside its peers in one run, 7 minutes; writes docs/benchmarks.md and pictures
+bench: setup ## perdure beside its peers in one run, 5 minutes; writes docs/benchmarks.md and pictures
 	@cd bench && ../$(PG) go test -run '^TestTables$$' -count=1 -timeout 20m -full -docs ../docs .
 
 MATRIX := $(if $(ROW),-row '$(ROW)',-full -docs ../../docs $(if $(PG_BIN),-versioned))
