@@ -128,7 +128,7 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 		b := o.gate.breaker.Snapshot()
 		s.Breaker = &b
 	}
-	first := o.stats.first.parts()
+	first := slices.Clip(o.stats.first.parts())
 	s.Calls = merge(first...)
 	s.Succeeded = s.Calls.Count
 	t := o.stats.trouble.Load()

@@ -22,13 +22,13 @@ func (c *call) wait(ctx context.Context, after time.Duration) Reason {
 	}
 	used := c.attempts - c.free
 	limit := c.p.attempts(c.verdict)
-	parks := limit > 0 && used >= limit // from now on delays are time in which the call is parked
-	if parks && !c.mayWaitForRoom(ctx) {
+	exhausted := limit > 0 && used >= limit // from now on delays are time in which the call is parked
+	if exhausted && !c.mayWaitForRoom(ctx) {
 		return ReasonExhausted
 	}
 	elapsed := c.at - c.start - c.parked
 	delay := max(c.p.delays(c.verdict).Delay(used-1, rand.Uint64()), after) //nolint:gosec // jitter is no secret
-	if parks {
+	if exhausted {
 		delay = min(delay, c.p.Park-c.parked)
 	} else if c.p.MaxElapsed > 0 && delay > c.p.MaxElapsed-elapsed {
 		return ReasonElapsed
@@ -44,7 +44,7 @@ func (c *call) wait(ctx context.Context, after time.Duration) Reason {
 	if spent && !c.parks(ctx, cost) {
 		return ReasonBudget
 	}
-	if parks {
+	if exhausted {
 		if reason := c.waitForRoom(ctx, delay); reason != reasonNone {
 			return reason
 		}

@@ -210,7 +210,7 @@ func (a *attempt) late(known *facts) bool {
 		return false
 	}
 	// The answer to BEGIN is looked for message by message, from the next byte on.
-	return a.w.reader != nil && a.w.reader.tags.between() && a.lately()
+	return a.w.reader != nil && a.w.reader.drained() && a.lately()
 }
 
 // lately reports whether the connection has answered within lateWithin.

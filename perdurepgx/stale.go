@@ -29,7 +29,8 @@ func fresh(c *pgx.Conn) bool {
 	if w == nil {
 		return true
 	}
-	if w.Since.Load() == 0 && time.Since(w.epoch)-time.Duration(w.answered.Load()) < freshFor && pc.Frontend().ReadBufferLen() == 0 {
+	if w.reader != nil && w.reader.drained() && pc.Frontend().ReadBufferLen() == 0 &&
+		w.Since.Load() == 0 && time.Since(w.epoch)-time.Duration(w.answered.Load()) < freshFor {
 		return true
 	}
 	for range maxWaiting {

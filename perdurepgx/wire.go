@@ -230,6 +230,10 @@ func (x *wireReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// drained reports whether all that was read has been passed on, and ended with a
+// message's end.
+func (x *wireReader) drained() bool { return len(x.left) == 0 && x.tags.between() }
+
 // heard ends the wait of what was written last.
 func (x *wireReader) heard() {
 	if since := x.w.Since.Swap(0); since != 0 {
