@@ -61,6 +61,7 @@ func constant(s string) bool {
 		"perduresql: the server did not answer what it is",
 		"perduresql: the pool's own connections run nothing",
 		"the driver did not heed the end of its context",
+		"the wait has left too little time for what this operation usually takes",
 		"perduresql: the server did not answer whether the key is free",
 		"perduresql: the connector is nil",
 		"perduresql: the Manager is nil: make one with perdure.New",
