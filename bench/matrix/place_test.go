@@ -216,3 +216,14 @@ func (p *place) terminate(condition string) int {
 	p.Helper()
 	return p.ask("select count(pg_terminate_backend(pid)) from pg_stat_activity where usename = '" + role + "' and " + condition)
 }
+
+// ends ends such sessions, at least one, and returns what says whether their clients have been told.
+func (p *place) ends(condition string) (told func() bool) {
+	p.Helper()
+	before := p.proxy.Stats().HangUps
+	n := p.terminate(condition)
+	if n == 0 {
+		p.Fatalf("no session of the subject with %s", condition)
+	}
+	return func() bool { return p.proxy.Stats().HangUps >= before+int64(n) }
+}

@@ -105,10 +105,15 @@ func cuts(t *testing.T, method perdurepgx.Outcome, want int) {
 	for _, r := range commitFaults(0.05) {
 		faultproxytest.Add(t, proxy, r)
 	}
+	began, tell := time.Now(), 1_000
 	l.until(t, func() bool {
 		total := 0
 		for _, n := range proxy.Stats().Faults {
 			total += int(n)
+		}
+		if total >= tell {
+			t.Logf("%d of %d cuts after %v", total, want, time.Since(began).Round(time.Second))
+			tell += 1_000
 		}
 		return total >= want
 	})
