@@ -74,13 +74,13 @@ func (c Config) Validate() error {
 
 // policy adds the faults of one entry of Config.Policies.
 func (f *faults) policy(name string, p Policy) {
-	stem, isPrefix := strings.CutSuffix(name, ".*")
+	stem := strings.TrimSuffix(name, ".*")
 	if name == "*" {
 		f.addf("policies[%q]: a policy for every operation is config.policy", name)
+	} else if strings.Contains(stem, "*") {
+		f.addf("policies[%q]: only a trailing .* is a pattern", name)
 	} else if err := validName(stem); err != nil {
 		f.addf("policies[%q]: %w", name, err)
-	} else if !isPrefix && strings.Contains(name, "*") {
-		f.addf("policies[%q]: only a trailing .* is a pattern", name)
 	}
 	err := p.Validate()
 	if err == nil {

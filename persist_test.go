@@ -88,6 +88,9 @@ func TestRestoreRefusesWhatItCannotBe(t *testing.T) {
 		{"another version", strings.Replace(good, `"version": 1`, `"version": 9`, 1), "version: 9 is not 1"},
 		{"another database's", strings.Replace(good, "shop", "bank", 1), `manager: the state is that of "bank", not of "shop"`},
 		{"a breaker that cannot be", strings.Replace(good, `"successes": 0`, `"successes": 0, "level": -5`, 1), "database.level: -5"},
+		{"an operation's breaker that cannot be", withOperation(good, "a.b", `"state": "closed", "level": -5`), `operations["a.b"].level: -5`},
+		{"an operation that cannot be", withOperation(good, "a b", `"state": "closed"`), `operations: operation name "a b": byte 1`},
+		{"more than anybody saves", good + strings.Repeat(" ", 64<<20), "larger than 64 MiB"},
 		{"not JSON", "breaker: closed", "invalid character"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -104,6 +107,51 @@ func TestRestoreRefusesWhatItCannotBe(t *testing.T) {
 		t.Errorf("Restore() of what Save wrote = %v", err)
 	}
 }
+
+// withOperation puts the state of one more operation into what Save wrote.
+func withOperation(saved, name, fields string) string {
+	return strings.TrimSuffix(strings.TrimSpace(saved), "}") +
+		fmt.Sprintf(`, "operations": {%q: {"version": 1, "at": "2026-01-01T00:00:00Z", %s}}}`, name, fields)
+}
+
+func TestRestoreReachesOperationsInUse(t *testing.T) {
+	m := newManager(t, perdure.Config{})
+	if err := m.Declare(perdure.Op{Name: "in.use"}, perdure.Op{Name: "idle"}); err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if err := m.Save(&file); err != nil {
+		t.Fatal(err)
+	}
+	m.Breaker("in.use").HoldOpen("maintenance")
+	var held bytes.Buffer
+	if err := m.Save(&held); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		saved string
+		want  breaker.Held
+	}{{file.String(), breaker.NotHeld}, {held.String(), breaker.HeldOpen}} {
+		if err := m.Restore(strings.NewReader(tt.saved)); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Breaker("in.use").Held(); got != tt.want {
+			t.Errorf("after Restore the operation is %s, want %s", got, tt.want)
+		}
+	}
+}
+
+func TestSaveTellsThatItsWriterFailed(t *testing.T) {
+	m := newManager(t, perdure.Config{})
+	if err := m.Save(failing{}); !errors.Is(err, errOwn) {
+		t.Errorf("Save() = %v, want it to wrap the writer's error", err)
+	}
+}
+
+// failing is a writer that takes nothing.
+type failing struct{}
+
+func (failing) Write([]byte) (int, error) { return 0, errOwn }
 
 func TestRestoreIsBounded(t *testing.T) {
 	m := newManager(t, perdure.Config{MaxOperations: 5})

@@ -462,3 +462,33 @@ func TestAServerThatIsFarAwayIsNotTakenForDead(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatAnOperationUsuallyTakes(t *testing.T) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		if d, ok := t.m.Usual("unheard.of", 0.99); d != 0 || ok {
+			t.Errorf("Usual of an unknown operation = %v, %t, want nothing", d, ok)
+		}
+		for i := range 20 {
+			if d, ok := t.m.Usual(readOnly.Name, 0.99); ok {
+				t.Errorf("Usual after %d calls = %v, true, want false before 20", i, d)
+			}
+			if err := t.m.Do(t.Context(), readOnly, func(ctx context.Context) error { sleep(ctx, 10*time.Millisecond); return nil }); err != nil {
+				t.Error(err)
+			}
+		}
+		if d, ok := t.m.Usual(readOnly.Name, 0.99); !ok || d < 10*time.Millisecond || d > 13*time.Millisecond {
+			t.Errorf("Usual after 20 calls of 10ms = %v, %t, want within a quarter above", d, ok)
+		}
+	})
+}
+
+func TestAManagerDescribesItself(t *testing.T) {
+	m := newManager(t, perdure.Config{Name: "orders"})
+	if got, want := m.String(), "perdure manager orders: database closed"; got != want {
+		t.Errorf("String() = %q, want %q", got, want)
+	}
+	m.Breaker("database").Trip("test")
+	if got, want := m.String(), "perdure manager orders: database open"; got != want {
+		t.Errorf("String() = %q, want %q", got, want)
+	}
+}
