@@ -51,17 +51,25 @@ func (j job) do(ctx context.Context) (r runReport, err error) {
 	err = j.work(ctx, d.addr, d.counts, &r)
 	calmErr := d.calm()
 	r.Faults = d.counts()
-	if calmErr != nil {
-		return r, errors.Join(err, calmErr)
-	}
-	conn, auditErr := j.place.connect(context.WithoutCancel(ctx))
-	if auditErr != nil {
+	if auditErr := errors.Join(calmErr, j.audit(context.WithoutCancel(ctx), &r)); auditErr != nil {
+		r.Verdict = notAudited
+		if r.Error == "" {
+			r.Error = auditErr.Error()
+		}
 		return r, errors.Join(err, auditErr)
 	}
-	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // it only read
-	r.Result, auditErr = flights.Audit(context.WithoutCancel(ctx), conn, j.data)
 	r.judge()
-	return r, errors.Join(err, auditErr)
+	return r, err
+}
+
+// audit looks what is in the database.
+func (j job) audit(ctx context.Context, r *runReport) error {
+	conn, err := j.place.connect(ctx)
+	if err != nil {
+		return err
+	}
+	r.Result, err = flights.Audit(ctx, conn, j.data)
+	return errors.Join(err, conn.Close(ctx))
 }
 
 // prepare creates the tables, before anything is broken.

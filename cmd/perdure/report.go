@@ -74,6 +74,9 @@ func (r *runReport) take(p pipeline.Report, err error) {
 	}
 }
 
+// notAudited is the verdict if nobody could look at the rows; the report's error says why.
+const notAudited = "not audited"
+
 // judge says in one word what became of the rows.
 func (r *runReport) judge() {
 	switch {

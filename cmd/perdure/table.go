@@ -34,7 +34,9 @@ func (a *app) printDemo(r demoReport, srv *server) error {
 	var b strings.Builder
 	if r.Naive != nil {
 		fmt.Fprintf(&b, "\nnaive: %s.\nThe same pipeline, SQL, tables, parallelism and chaos; a batch that fails three times is skipped.\n", r.Naive.How)
-		if r.Naive.Error != "" {
+		if r.Naive.Verdict == notAudited {
+			fmt.Fprintf(&b, "Its rows could not be looked at: %s.\n", r.Naive.Error)
+		} else if r.Naive.Error != "" {
 			fmt.Fprintf(&b, "It did not finish: %s.\n", r.Naive.Error)
 		}
 	}

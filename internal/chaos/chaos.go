@@ -91,7 +91,7 @@ func (c *Chaos) Addr() string { return c.proxy.Addr() }
 func (c *Chaos) Close() error { return c.proxy.Close() }
 
 // Run breaks things until ctx ends, and returns when the proxy is closed, no
-// session of its own is left, and the server runs.
+// session of its own is left, and the server answers.
 func (c *Chaos) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	var proxyErr, killErr error
@@ -170,7 +170,8 @@ func (c *Chaos) strike(ctx context.Context, s strike) error {
 	cluster := c.cfg.Cluster
 	switch s.kind {
 	case killBackend:
-		if err := cluster.KillBackend(s.pid); err != nil {
+		pid := s.pid
+		if err := cluster.KillBackend(pid); err != nil {
 			// The one whose COMMIT set this off is gone: any other will do.
 			others, err := cluster.Backends()
 			if err != nil {
@@ -179,12 +180,13 @@ func (c *Chaos) strike(ctx context.Context, s strike) error {
 			if len(others) == 0 {
 				return nil
 			}
-			if err := cluster.KillBackend(others[0].PID); err != nil {
+			pid = others[0].PID
+			if err := cluster.KillBackend(pid); err != nil {
 				return nil //nolint:nilerr // it has ended meanwhile: nothing was killed, nothing is counted
 			}
 		}
 		c.count(func(n *Counts) { n.BackendKills++ })
-		return nil
+		return cluster.AwaitRecovery(ctx, pid)
 	case killPostmaster:
 		if err := cluster.Kill(); err != nil {
 			return err

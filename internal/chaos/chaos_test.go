@@ -177,6 +177,41 @@ func TestWhatIsCountedHappened(t *testing.T) {
 	}
 }
 
+// TestTheServerAnswersAfterRun ends the chaos right after a strike: whoever looks
+// at the result then must not meet a server that recovers.
+func TestTheServerAnswersAfterRun(t *testing.T) {
+	cluster := pgclustertest.New(t, pgcluster.Config{})
+	for _, k := range []kind{killBackend, killPostmaster, stopImmediate, killBackend} {
+		victim, err := pgx.Connect(t.Context(), cluster.URL("postgres"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := New(Config{Level: Severe, Target: cluster.Addr(), Cluster: cluster})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(ctx) }()
+		c.strikes <- strike{kind: k, pid: int(victim.PgConn().PID())}
+		for tick := time.NewTicker(time.Millisecond); c.Counts() == (Counts{}); {
+			<-tick.C
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("%s: Run = %v", k, err)
+		}
+		conn, err := pgx.Connect(t.Context(), cluster.URL("postgres"))
+		if err != nil {
+			t.Fatalf("%s: the server does not answer after Run: %v", k, err)
+		}
+		if err := conn.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		_ = victim.Close(t.Context()) // its server is gone
+	}
+}
+
 func splitAddr(t *testing.T, addr string) (string, uint16) {
 	t.Helper()
 	a, err := netip.ParseAddrPort(addr)

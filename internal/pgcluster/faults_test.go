@@ -118,15 +118,12 @@ func TestKillBackendCrashesTheServer(t *testing.T) {
 	if _, err := victim.Exec(t.Context(), "commit"); err == nil {
 		t.Error("a killed backend committed")
 	}
-	// The postmaster takes a moment to notice; until then it serves the others.
-	eventually(t, "the crash to reach the other connection", func() bool {
-		_, err := other.Exec(t.Context(), "select 1")
-		return err != nil
-	})
-	eventually(t, "the end of crash recovery", func() bool {
-		conn, err := pgx.Connect(t.Context(), c.URL("postgres"))
-		return err == nil && conn.Close(t.Context()) == nil
-	})
+	if err := c.AwaitRecovery(t.Context(), backendPID(victim)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Exec(t.Context(), "select 1"); err == nil {
+		t.Error("the crash has not reached the other connection")
+	}
 	wantRows(t, c, 1)
 	if c.PID() != postmaster {
 		t.Error("the postmaster is another one")

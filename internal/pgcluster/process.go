@@ -1,6 +1,8 @@
 package pgcluster
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -41,9 +43,25 @@ func serves(title string) bool {
 }
 
 // KillBackend sends SIGKILL to one process of the server. The postmaster then
-// disconnects all clients and recovers, as after a crash; it stays the same postmaster. A pid that is
-// not of this server is an error.
+// disconnects all clients and recovers, as after a crash; it stays the same postmaster. Until it has
+// noticed it serves the others; see AwaitRecovery. A pid that is not of this server is an error.
 func (c *Cluster) KillBackend(pid int) error { return c.signalOwn(pid, syscall.SIGKILL) }
+
+// AwaitRecovery waits until the server answers after KillBackend of pid.
+func (c *Cluster) AwaitRecovery(ctx context.Context, pid int) error {
+	r := c.run.Load()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	// The postmaster refuses clients from the moment at which it collects the process.
+	for !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return c.ready(ctx, r)
+}
 
 // FreezeBackend stops one process of the server (SIGSTOP) until ThawBackend.
 func (c *Cluster) FreezeBackend(pid int) error { return c.signalOwn(pid, syscall.SIGSTOP) }
