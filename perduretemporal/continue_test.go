@@ -72,7 +72,7 @@ func TestALongHistoryIsLeftBehindAndNothingIsRunAgain(t *testing.T) {
 		},
 		d.step("last", "each"),
 	}}
-	end, executions, err := continued(t, def, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Second}, func() int { return 7 })
+	end, executions, err := continued(t, def, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Minute}, func() int { return 7 })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestARunIsTheSameHoweverOftenItIsContinued(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		g := script{fails: make(map[string]int), final: make(map[string]bool)}
 		def := g.draw(r)
-		in := input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Second}
+		in := input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Minute}
 		once, _, onceErr := continued(t, def, in, func() int { return 0 })
 		ran := g.reset()
 		limit := rapid.IntRange(1, 6)

@@ -101,7 +101,7 @@ func TestStepsRunInTheOrderOfTheirNeeds(t *testing.T) {
 		d.step("d", "b", "c"), d.step("b", "a"), d.step("c", "a"), d.step("a"),
 	}}
 	env := environment(t, def)
-	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Second})
+	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Minute})
 	end, err := ended(t, env)
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestATaskIsTriedAgainAtItsTimeAndNoWorkerWaits(t *testing.T) {
 	}}}}
 	env = environment(t, def)
 	began := time.Now()
-	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Second})
+	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Minute})
 	end, err := ended(t, env)
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestAFailureIsDataAndEndsTheRun(t *testing.T) {
 		d.step("after", "bad"), d.step("beside"),
 	}}
 	env := environment(t, def)
-	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Second})
+	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Minute})
 	end, err := ended(t, env)
 	failed, ok := errors.AsType[*pipeline.StepError](err)
 	if !ok || failed.Error() != "step bad: the file has no header" {
@@ -189,14 +189,14 @@ func TestAnotherTryRunsWhatDidNotSucceed(t *testing.T) {
 		d.step("c", "b"),
 	}}
 	first := environment(t, def)
-	first.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Second})
+	first.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Minute})
 	end, err := ended(t, first)
 	if err == nil {
 		t.Fatal("the first try succeeded")
 	}
 	bad = false
 	second := environment(t, def)
-	second.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 2, Heartbeat: time.Second, Earlier: &end.Report})
+	second.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 2, Heartbeat: time.Minute, Earlier: &end.Report})
 	if _, err := ended(t, second); err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestACanceledRunEndsWithWhatItDid(t *testing.T) {
 	}}
 	env := environment(t, def)
 	env.RegisterDelayedCallback(env.CancelWorkflow, time.Hour)
-	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Second})
+	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Minute})
 	end, err := ended(t, env)
 	if !errors.Is(err, context.Canceled) || end.Report.Status != pipeline.StatusCanceled {
 		t.Fatalf("ended %s with %v, want canceled", end.Report.Status, err)
@@ -242,7 +242,7 @@ func TestAStoppedRunIsInterruptedAfterWhatIsAtWork(t *testing.T) {
 	}}
 	env = environment(t, def)
 	env.OnUpsertMemo(mock.Anything).Return(nil)
-	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Second})
+	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Minute})
 	end, err := ended(t, env)
 	if !errors.Is(err, pipeline.ErrStopped) || end.Report.Status != pipeline.StatusInterrupted {
 		t.Fatalf("ended %s with %v, want interrupted", end.Report.Status, err)
@@ -275,7 +275,7 @@ func TestAQuerySaysHowFarTheRunIs(t *testing.T) {
 			t.Error(err)
 		}
 	}, time.Hour)
-	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Second})
+	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Minute})
 	if len(p.Report.Steps) != 2 {
 		t.Fatalf("progress = %+v", p)
 	}
@@ -307,7 +307,7 @@ func TestWhatTemporalCannotPassOnFailsItsStep(t *testing.T) {
 		def.Steps[i].Do = func(context.Context, pipeline.Input) (any, error) { return text, nil }
 	}
 	env := environment(t, def)
-	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Second})
+	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Minute})
 	end, err := ended(t, env)
 	failed, ok := errors.AsType[*pipeline.StepError](err)
 	if !ok || !strings.Contains(failed.Failure.Message, "Temporal passes on") || failed.Failure.Hint == "" {
@@ -327,7 +327,7 @@ func TestAPanicIsAFailureOfTheStep(t *testing.T) {
 		panic(strings.Repeat("x", 1<<20))
 	}}}}
 	env := environment(t, def)
-	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Second})
+	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Minute})
 	_, err := ended(t, env)
 	failed, ok := errors.AsType[*pipeline.StepError](err)
 	if !ok || failed.Failure.Stack == "" || len(failed.Failure.Message) > maxMessage+3 {
@@ -342,7 +342,7 @@ func TestAnErrorOfTheManagerIsNeverTemporals(t *testing.T) {
 		return nil, &perdure.Error{Op: "a", Reason: perdure.ReasonExhausted, Err: errors.New("connection refused")}
 	}}}}
 	env := environment(t, def)
-	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Second})
+	env.ExecuteWorkflow(workflowName, input{Plan: freeze(t, def, "r"), Try: 1, Heartbeat: time.Minute})
 	if _, err := ended(t, env); err == nil || n != 1 {
 		t.Errorf("ran %d times, ended with %v, want once: the step has one attempt", n, err)
 	}
