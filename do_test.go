@@ -275,6 +275,28 @@ func TestErrorText(t *testing.T) {
 	}
 }
 
+func TestMarksOfErrors(t *testing.T) {
+	if err := errors.Join(perdure.Transient(nil), perdure.RetryAfter(nil, time.Second)); err != nil {
+		t.Errorf("the mark of no error = %v, want nil", err)
+	}
+	marked := perdure.RetryAfter(errOwn, time.Second)
+	if marked.Error() != errOwn.Error() || !errors.Is(marked, errOwn) {
+		t.Errorf("the marked error is %q, want that of %q", marked, errOwn)
+	}
+}
+
+func TestTheTextNamesWhatEndedTheCall(t *testing.T) {
+	bubble(t, perdure.Config{}, func(t managed) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		op := perdure.Op{Name: "text", Idempotent: true}
+		err := t.m.Do(ctx, op, func(context.Context) error { return perdure.RetryAfter(errOwn, time.Minute) })
+		if want := "text: 1 attempt in 0s: context deadline exceeded: own"; err == nil || err.Error() != want {
+			t.Errorf("Do() = %q, want %q", err, want)
+		}
+	})
+}
+
 func TestCallsUnderBadNamesAreRefused(t *testing.T) {
 	m := newManager(t, perdure.Config{})
 	for _, name := range []string{"", "a b", "ü", strings.Repeat("x", 101), "database", "other", "a\x00"} {

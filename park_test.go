@@ -166,6 +166,42 @@ func TestAParkingCallWaitsForRoom(t *testing.T) {
 	}
 }
 
+func TestWaitingForRoomEnds(t *testing.T) {
+	full := func(context.Context) error { return sqlError("53300") }
+	op := perdure.Op{Name: "park.room", Idempotent: true, Policy: &perdure.Policy{
+		MaxAttempts: 1, Park: time.Hour, Breaker: breaker.Config{Rule: breaker.Off},
+	}}
+	t.Run("with the caller's context", func(t *testing.T) {
+		bubble(t, perdure.Config{}, func(t managed) {
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Minute, cancel)
+			err := t.m.Do(ctx, op, full)
+			if e, ok := errors.AsType[*perdure.Error](err); !ok || e.Reason != perdure.ReasonCanceled || !errors.Is(err, context.Canceled) || e.Elapsed != time.Minute {
+				t.Errorf("Do() = %v, want canceled after a minute", err)
+			}
+		})
+	})
+	t.Run("before it begins, when too many wait", func(t *testing.T) {
+		bubble(t, perdure.Config{MaxParked: 1}, func(t managed) {
+			ctx, cancel := context.WithCancel(t.Context())
+			first := make(chan error)
+			go func() { first <- t.m.Do(ctx, op, full) }()
+			synctest.Wait()
+			if n := t.m.Snapshot().Parked; n != 1 {
+				t.Errorf("%d calls are parked, want one", n)
+			}
+			err := t.m.Do(ctx, op, full)
+			if e, ok := errors.AsType[*perdure.Error](err); !ok || e.Reason != perdure.ReasonExhausted || e.Attempts != 1 {
+				t.Errorf("Do() = %v, want exhausted after one attempt", err)
+			}
+			cancel()
+			if err := <-first; !errors.Is(err, context.Canceled) {
+				t.Errorf("the parked call = %v, want canceled", err)
+			}
+		})
+	})
+}
+
 func TestTheProberDecidesAboutTheDatabase(t *testing.T) {
 	op := perdure.Op{Name: "probe.read", ReadOnly: true, Policy: &perdure.Policy{Breaker: breaker.Config{Rule: breaker.Off}, MaxAttempts: 1}}
 	refused := func(context.Context) error { return syscall.ECONNREFUSED }

@@ -28,15 +28,16 @@ func (c *call) refuse(ctx context.Context, g *gate) error {
 		}}
 		shared.Store(r)
 	}
-	if h := c.m.hooks.Load().CallEnd; h != nil {
-		h(ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: &r.err, CorrelationID: c.m.correlationID(ctx)})
-	}
+	err := &r.err
 	if c.o == c.m.other { // the names that share it do not share an error
-		e := r.err
-		e.Op = c.op.Name
-		return &e
+		own := r.err
+		own.Op = c.op.Name
+		err = &own
 	}
-	return &r.err
+	if h := c.m.hooks.Load().CallEnd; h != nil {
+		h(ctx, CallEvent{Op: c.op.Name, Reason: ReasonBreakerOpen, Err: err, CorrelationID: c.m.correlationID(ctx)})
+	}
+	return err
 }
 
 // refusals are the shared errors of one operation's refused calls.

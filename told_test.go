@@ -482,6 +482,67 @@ func TestWhatAnOperationUsuallyTakes(t *testing.T) {
 	})
 }
 
+func TestARefusalUnderASharedBreakerHasItsOwnName(t *testing.T) {
+	var told []string
+	m := newManager(t, perdure.Config{MaxOperations: 1, Hooks: perdure.Hooks{CallEnd: func(_ context.Context, e perdure.CallEvent) {
+		told = append(told, e.Op+": "+e.Err.Error())
+	}}})
+	if err := m.Declare(perdure.Op{Name: "first"}); err != nil {
+		t.Fatal(err)
+	}
+	m.Breaker("database").HoldOpen("test")
+	var want []string
+	for _, name := range []string{"first", "second", "third"} {
+		want = append(want, name+": "+name+": circuit breaker open")
+		err := m.Do(t.Context(), perdure.Op{Name: name}, succeed)
+		if e, ok := errors.AsType[*perdure.Error](err); !ok || e.Op != name {
+			t.Errorf("the refusal of %s is %v", name, err)
+		}
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestDeclareLooksAtThePolicyOfAnOperationThatIsKnown(t *testing.T) {
+	m := newManager(t, perdure.Config{})
+	op := perdure.Op{Name: "known"}
+	if err := m.Declare(op); err != nil {
+		t.Fatal(err)
+	}
+	op.Policy = &perdure.Policy{Breaker: breaker.Config{Rule: "sometimes"}}
+	if err := m.Declare(op, perdure.Op{Name: "fine"}); err == nil || !strings.Contains(err.Error(), "known") || !strings.Contains(err.Error(), "breaker.rule") {
+		t.Errorf("Declare() = %v, want it to name the operation and the fault", err)
+	}
+}
+
+func TestAProbeThatIsNoneIsRefused(t *testing.T) {
+	m := newManager(t, perdure.Config{})
+	if _, err := m.SetProbe(nil); err == nil {
+		t.Error("SetProbe(nil) was taken")
+	}
+}
+
+func TestOutcomesAreCounted(t *testing.T) {
+	m := newManager(t, perdure.Config{})
+	for _, e := range []perdure.OutcomeEvent{
+		{Op: "x", Method: "token", Resolution: perdure.Undecided},
+		{Op: "x", Method: "marker", Resolution: perdure.Committed},
+		{Op: "y", Method: "marker", Resolution: perdure.Committed},
+		{Op: "x", Method: "marker", Resolution: perdure.Aborted},
+	} {
+		m.CommitOutcome(t.Context(), e)
+	}
+	want := []perdure.OutcomeCount{
+		{Resolution: perdure.Aborted, Method: "marker", Count: 1},
+		{Resolution: perdure.Committed, Method: "marker", Count: 2},
+		{Resolution: perdure.Undecided, Method: "token", Count: 1},
+	}
+	if diff := cmp.Diff(want, m.Snapshot().Outcomes); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestAManagerDescribesItself(t *testing.T) {
 	m := newManager(t, perdure.Config{Name: "orders"})
 	if got, want := m.String(), "perdure manager orders: database closed"; got != want {
