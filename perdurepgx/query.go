@@ -43,6 +43,7 @@ func (db *DB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, err
 			}
 			r.Close()
 			if err = r.Err(); err == nil {
+				out.ended = true // the connection goes back now: what is asked of these rows later must not touch it
 				return w.done()
 			}
 		}
@@ -72,9 +73,6 @@ type rows struct {
 func (r *rows) Next() bool {
 	if r.peeked {
 		r.peeked = false
-		if !r.first {
-			r.release()
-		}
 		return r.first
 	}
 	if r.Rows.Next() {
