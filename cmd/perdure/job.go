@@ -49,13 +49,17 @@ func (j job) do(ctx context.Context) (r runReport, err error) {
 		return r, err
 	}
 	err = j.work(ctx, d.addr, d.counts, &r)
-	calmErr := d.calm()
+	auditErr := d.calm()
 	r.Faults = d.counts()
-	if auditErr := errors.Join(calmErr, j.audit(context.WithoutCancel(ctx), &r)); auditErr != nil {
+	if auditErr == nil {
+		auditErr = j.audit(context.WithoutCancel(ctx), &r)
+	}
+	if auditErr != nil {
 		r.Verdict = notAudited
-		if r.Error == "" {
-			r.Error = auditErr.Error()
+		if r.Error != "" {
+			r.Error += "; "
 		}
+		r.Error += auditErr.Error()
 		return r, errors.Join(err, auditErr)
 	}
 	r.judge()
@@ -68,8 +72,9 @@ func (j job) audit(ctx context.Context, r *runReport) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = conn.Close(ctx) }() // it only read
 	r.Result, err = flights.Audit(ctx, conn, j.data)
-	return errors.Join(err, conn.Close(ctx))
+	return err
 }
 
 // prepare creates the tables, before anything is broken.
