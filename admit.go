@@ -50,11 +50,11 @@ type outer struct{ ended atomic.Bool }
 
 // cover returns the context of an attempt whose permits are few: work inside
 // must not ask the same breaker for a second one, which it would not have.
-func (c *call) cover(ctx context.Context, p permit, held *outer) context.Context {
-	if p.database.Limited() {
+func (c *call) cover(ctx context.Context, held *outer) context.Context {
+	if c.permit.database.Limited() {
 		ctx = context.WithValue(ctx, permitKey{c.m.database}, held)
 	}
-	if p.operation.Limited() {
+	if c.permit.operation.Limited() {
 		ctx = context.WithValue(ctx, permitKey{c.o.gate}, held)
 	}
 	return ctx
@@ -74,37 +74,35 @@ func (c *call) covered(ctx context.Context, g *gate) bool {
 	return g.covers(ctx) || g == c.m.database && c.m.InTransaction(ctx)
 }
 
-// admit gets a permit for the next attempt, and parks until there is one if
+// admit gets the permit of the next attempt, and parks until there is one if
 // the policy allows.
-func (c *call) admit(ctx context.Context) (permit, error) {
+func (c *call) admit(ctx context.Context) error {
 	switch {
 	case c.m.closing.Load():
-		return permit{}, c.stopped(ctx, ErrClosed)
+		return c.stopped(ctx, ErrClosed)
 	case ctx.Err() != nil:
-		return permit{}, c.stopped(ctx, context.Cause(ctx))
+		return c.stopped(ctx, context.Cause(ctx))
 	}
-	var p permit
-	refused := c.m.admit(c.o, &p)
-	if refused == nil {
-		return p, nil
+	if c.m.admit(c.o, &c.permit) == nil {
+		return nil
 	}
-	for refused = c.ask(ctx, &p); refused != nil; {
+	p := &c.permit
+	for refused := c.ask(ctx, p); refused != nil; refused = c.ask(ctx, p) {
 		if c.p.Park <= c.parked || c.m.InTransaction(ctx) {
-			return permit{}, c.refused(ctx, refused, "")
+			return c.refused(ctx, refused, "")
 		}
 		got, err := c.park(ctx, refused)
 		if err != nil {
-			return permit{}, err
+			return err
 		}
 		if refused == c.m.database {
 			p.database = got
 		} else {
 			p.operation = got
 		}
-		refused = c.ask(ctx, &p)
 	}
 	p.limited = p.database.Limited() || p.operation.Limited()
-	return p, nil
+	return nil
 }
 
 // ask completes p by the permits that it lacks. If a gate refuses, p is given
@@ -163,16 +161,16 @@ func (c *call) park(ctx context.Context, g *gate) (breaker.Permit, error) {
 
 // refused gives up because g did not admit the call (any longer).
 func (c *call) refused(ctx context.Context, g *gate, hint string) error {
-	if c.attempts == 0 && c.parked == 0 && hint == "" {
+	if c.n == 0 && c.parked == 0 && hint == "" {
 		return c.refuse(ctx, g)
 	}
 	if hint == "" {
 		hint = hintRefused(g)
 	}
-	if c.attempts == 0 {
+	if c.n == 0 {
 		c.o.refused().later.Add(1)
 	}
-	return c.fail(ctx, &Error{Reason: ReasonBreakerOpen, Hint: hint, RetryAt: g.nextProbe(), cause: ErrBreakerOpen})
+	return c.fail(ctx, &end{reason: ReasonBreakerOpen, hint: hint, retryAt: g.nextProbe(), cause: ErrBreakerOpen})
 }
 
 const hintTooManyParked = "too many calls are parked: raise config.max_parked"
@@ -189,11 +187,11 @@ func (m *Manager) mayPark() bool {
 
 // stopped gives up because the caller's context or the Manager ended.
 func (c *call) stopped(ctx context.Context, cause error) error {
-	if c.attempts == 0 && errors.Is(cause, ErrClosed) {
+	if c.n == 0 && errors.Is(cause, ErrClosed) {
 		c.ended(ctx, ErrClosed, ReasonCanceled)
 		return ErrClosed
 	}
-	return c.fail(ctx, &Error{Reason: ReasonCanceled, cause: cause})
+	return c.fail(ctx, &end{reason: ReasonCanceled, cause: cause})
 }
 
 func (c *call) tellParked(ctx context.Context, where string, waited time.Duration) {

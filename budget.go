@@ -81,7 +81,7 @@ func (c BudgetConfig) withDefaults() BudgetConfig {
 }
 
 // price is what a repeat after v costs; zero: it is exempt.
-func price(v pgerr.Verdict) float64 {
+func price(v *pgerr.Verdict) float64 {
 	if contended(v) {
 		return 0
 	}

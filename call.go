@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/perdure/perdure/breaker"
 	"github.com/perdure/perdure/pgerr"
 )
 
@@ -66,23 +67,24 @@ func (m *Manager) run(ctx context.Context, op *Op, b body) error {
 		return context.Cause(ctx)
 	}
 	if h := m.hooks.Load(); h.CallStart != nil {
-		c := call{m: m, op: *op, o: o, p: p}
+		c := call{m: m, op: *op, p: p, work: work{o: o}}
 		return c.runTold(h.CallStart(ctx, CallStartEvent{Op: op.Name}), b)
 	}
-	w := work{name: op.Name, o: o, n: 1}
+	w := work{o: o, n: 1}
 	refused := m.admit(o, &w.permit)
 	if refused != nil || p.AttemptTimeout > 0 || w.permit.limited || m.closing.Load() {
-		c := call{m: m, op: *op, o: o, p: p}
-		return c.runSlowly(ctx, b, w.permit, refused)
+		c := call{m: m, op: *op, p: p, work: w}
+		return c.runSlowly(ctx, b, refused)
 	}
 	start := m.now()
 	w.start, w.began = start, start
-	j, err := m.attempt(ctx, b, &w)
+	var j Judgement
+	err = m.attempt(ctx, b, &j, op.Name, &w)
 	took := m.now() - start
 	if err != nil {
 		m.slow.calls.Add(1)
-		c := call{m: m, op: *op, o: o, p: p, start: start, at: start + took, attempts: 1}
-		return c.repeat(ctx, b, w.permit, j, err, took, false)
+		c := call{m: m, op: *op, p: p, work: w, at: start + took, took: took, last: err}
+		return c.repeat(ctx, b, &j)
 	}
 	w.permit.database.Success(took)
 	w.permit.operation.Success(took)
@@ -104,46 +106,65 @@ func (h *Hooks) succeeded(ctx context.Context, op string, took time.Duration) {
 	}
 }
 
-// attempt runs the work once. If it panics (or ends its goroutine), the
-// permits go back as a failure of the operation, and the panic goes on up.
-func (m *Manager) attempt(ctx context.Context, b body, w *work) (j Judgement, err error) {
+// attempt runs the work once; guarded work leaves its judgement in j. If it
+// panics (or ends its goroutine), the permits go back as a failure of the
+// operation, and the panic goes on up.
+func (m *Manager) attempt(ctx context.Context, b body, j *Judgement, op string, w *work) (err error) {
 	returned := false
 	defer func() {
 		if !returned {
-			m.panicked(ctx, w)
+			m.panicked(ctx, op, w)
 		}
 	}()
 	if b.plain != nil {
 		err = b.plain(ctx)
 	} else {
-		j, err = b.guarded(ctx, w.n)
+		*j, err = b.guarded(ctx, w.n)
 	}
 	returned = true
-	return j, err
+	return err
 }
 
-// call is a call that did not go through at once.
+// call is a call that did not go through at once. It is large: its parts are
+// written where they stay, and handed on by their address.
 type call struct {
+	work
+
 	m        *Manager
 	op       Op
-	o        *operation
 	p        *policy
-	start    time.Duration
 	at       time.Duration // the clock, as of the last thing that took time
+	took     time.Duration // by the last attempt
 	tried    time.Duration // when the last attempt that failed ended
-	attempts int           // begun
-	free     int           // of these, those that cost nothing: the database was down, and the call parked
-	parked   time.Duration
-	id       string // the correlation ID, made when first needed
-	last     error  // of the last attempt
-	inner    bool   // last is an error of this Manager: an inner call gave up
-	stopping bool   // last tells that the caller's context ended
+	free     int           // attempts that cost nothing: the database was down, and the call parked
+	last     error         // of the last attempt
+	timedOut bool          // the last attempt ran out of Policy.AttemptTimeout
+	inner    bool          // last is an error of this Manager: an inner call gave up
+	stopping bool          // last tells that the caller's context ended
 	verdict  pgerr.Verdict
-	permit   permit // of the attempt, until it is reported
+}
+
+// work is what has to be known of an attempt in case that it panics.
+type work struct {
+	o      *operation
+	permit permit        // until it is reported
+	start  time.Duration // of the call
+	began  time.Duration // of the attempt
+	parked time.Duration
+	n      int    // of the attempt; 0 before the first
+	id     string // the correlation ID, made when first needed
+}
+
+// take returns the permits of the attempt, for who reports to them.
+func (w *work) take() (database, operation breaker.Permit) {
+	database, operation = w.permit.database, w.permit.operation
+	w.permit = permit{}
+	return database, operation
 }
 
 // runSlowly runs a call whose first attempt is not a plain one.
-func (c *call) runSlowly(ctx context.Context, b body, permit permit, refused *gate) error {
+func (c *call) runSlowly(ctx context.Context, b body, refused *gate) error {
+	c.n = 0
 	if refused != nil && c.p.Park <= 0 && !c.covered(ctx, refused) && !c.m.closing.Load() {
 		// The cheapest thing that a Manager does: no clock is read for a refusal.
 		return c.refuse(ctx, refused)
@@ -151,55 +172,52 @@ func (c *call) runSlowly(ctx context.Context, b body, permit permit, refused *ga
 	c.start = c.m.now()
 	c.at = c.start
 	if c.m.closing.Load() {
-		permit.ignore()
+		c.permit.ignore()
 		return c.stopped(ctx, ErrClosed)
 	}
 	if refused != nil {
-		var err error
-		if permit, err = c.admit(ctx); err != nil {
+		if err := c.admit(ctx); err != nil {
 			return err
 		}
 	}
 	c.m.slow.calls.Add(1)
-	j, err, took, timedOut := c.attempt(ctx, b, permit)
-	if err == nil {
-		return c.succeed(ctx, permit, took)
+	var j Judgement
+	c.attempt(ctx, b, &j)
+	if c.last == nil {
+		return c.succeed(ctx)
 	}
-	return c.repeat(ctx, b, permit, j, err, took, timedOut)
+	return c.repeat(ctx, b, &j)
 }
 
 // attempt runs the work once, under the context that the policy asks for.
-func (c *call) attempt(ctx context.Context, b body, permit permit) (j Judgement, err error, took time.Duration, timedOut bool) { //nolint:revive,staticcheck // the error belongs to the judgement
-	c.attempts++
+func (c *call) attempt(ctx context.Context, b body, j *Judgement) {
+	c.n++
 	own := ctx
-	if permit.limited {
+	if c.permit.limited {
 		held := new(outer)
 		defer held.ended.Store(true)
-		own = c.cover(own, permit, held)
+		own = c.cover(own, held)
 	}
 	if c.p.AttemptTimeout > 0 {
 		var cancel context.CancelFunc
 		own, cancel = context.WithTimeout(own, c.p.AttemptTimeout)
 		defer cancel()
 	}
-	start := c.at
-	j, err = c.m.attempt(own, b, &work{
-		name: c.op.Name, o: c.o, permit: permit, start: c.start, began: start, parked: c.parked, n: c.attempts, id: c.id,
-	})
+	c.began = c.at
+	c.last = c.m.attempt(own, b, j, c.op.Name, &c.work)
 	c.at = c.m.now()
-	return j, err, c.at - start, err != nil && own.Err() != nil && ctx.Err() == nil
+	c.took = c.at - c.began
+	c.timedOut = c.p.AttemptTimeout > 0 && c.last != nil && own.Err() != nil && ctx.Err() == nil
 }
 
 // repeat takes a failed attempt and goes on until the call succeeds or there
 // is a reason to give up.
-func (c *call) repeat(ctx context.Context, b body, p permit, j Judgement, err error, took time.Duration, timedOut bool) error {
-	c.permit = p
-	defer func() { c.permit.ignore() }() // if code of the error's, or a Classify, panics
+func (c *call) repeat(ctx context.Context, b body, j *Judgement) error {
+	defer func() { c.permit.ignore() }() // if code of the error's, a Classify or a hook panics
 	for {
-		after := c.judge(ctx, j, err, took, timedOut)
-		p, c.permit = c.permit, permit{}
-		c.evidence(ctx, p, took)
-		c.failed(ctx, took)
+		after := c.judge(ctx, j)
+		c.evidence(ctx)
+		c.failed(ctx)
 		reason := c.may(ctx, j)
 		if reason == reasonNone {
 			reason = c.wait(ctx, after)
@@ -207,17 +225,12 @@ func (c *call) repeat(ctx context.Context, b body, p permit, j Judgement, err er
 		if reason != reasonNone {
 			return c.giveUp(ctx, reason, j)
 		}
-		if p, err = c.admit(ctx); err != nil {
+		if err := c.admit(ctx); err != nil {
 			return err
 		}
-		c.o.stats.troubled().repeat(c.attempts + 1)
-		c.permit = p // if the hook panics
-		own := c.again(ctx)
-		c.permit = permit{}
-		j, err, took, timedOut = c.attempt(own, b, p)
-		if err == nil {
-			return c.succeed(ctx, p, took)
+		c.attempt(c.again(ctx), b, j)
+		if c.last == nil {
+			return c.succeed(ctx)
 		}
-		c.permit = p
 	}
 }

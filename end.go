@@ -17,52 +17,59 @@ const (
 )
 
 // succeed ends a call that did not go through at once.
-func (c *call) succeed(ctx context.Context, p permit, took time.Duration) error {
+func (c *call) succeed(ctx context.Context) error {
 	c.m.slow.successes.Add(1)
-	c.m.answer(p.database, true, took)
-	p.operation.Success(took)
+	database, operation := c.take()
+	c.m.answer(database, true, c.took)
+	operation.Success(c.took)
 	elapsed := c.at - c.start
 	if c.id == "" {
 		c.id = CorrelationID(ctx)
 	}
-	if c.attempts == 1 && c.parked == 0 {
-		c.o.stats.first.add(took)
+	if c.n == 1 && c.parked == 0 {
+		c.o.stats.first.add(c.took)
 	} else {
-		t := c.o.stats.troubled()
-		t.attempts.add(took)
-		t.end(c.at, elapsed, c.attempts, true, reasonNone)
+		c.o.stats.troubled().success(c.at, elapsed, c.took, c.n)
 	}
 	h := c.m.hooks.Load()
 	if h.AttemptEnd != nil {
-		h.AttemptEnd(ctx, AttemptEvent{Op: c.op.Name, Attempt: c.attempts, Duration: took, CorrelationID: c.id})
+		h.AttemptEnd(ctx, AttemptEvent{Op: c.op.Name, Attempt: c.n, Duration: c.took, CorrelationID: c.id})
 	}
 	if h.CallEnd != nil {
 		h.CallEnd(ctx, CallEvent{
-			Op: c.op.Name, Attempts: c.attempts, Elapsed: elapsed, Parked: c.parked, CorrelationID: c.id,
+			Op: c.op.Name, Attempts: c.n, Elapsed: elapsed, Parked: c.parked, CorrelationID: c.id,
 		})
 	}
 	return nil
 }
 
 // failed counts an attempt that failed, and tells of it.
-func (c *call) failed(ctx context.Context, took time.Duration) {
+func (c *call) failed(ctx context.Context) {
 	c.tried = c.at
-	c.o.stats.troubled().failure(c.verdict, took)
+	c.o.stats.troubled().failure(&c.verdict, c.took, c.n)
 	if h := c.m.hooks.Load().AttemptEnd; h != nil {
 		h(ctx, AttemptEvent{
-			Op: c.op.Name, Attempt: c.attempts, Duration: took, Err: c.last, Verdict: c.verdict, CorrelationID: c.correlation(ctx),
+			Op: c.op.Name, Attempt: c.n, Duration: c.took, Err: c.last, Verdict: c.verdict, CorrelationID: c.correlation(ctx),
 		})
 	}
+}
+
+// end is how a call gives up.
+type end struct {
+	reason  Reason
+	hint    string
+	retryAt time.Time
+	cause   error
 }
 
 // giveUp ends a call after an attempt that failed. A permanent error of the
 // first attempt comes back untouched, and so does one that says by itself that
 // the caller's context ended.
-func (c *call) giveUp(ctx context.Context, reason Reason, j Judgement) error {
-	e := &Error{Reason: reason, Hint: j.Hint}
+func (c *call) giveUp(ctx context.Context, reason Reason, j *Judgement) error {
+	e := end{reason: reason, hint: j.Hint}
 	switch reason { //nolint:exhaustive // the rest needs nothing more
 	case ReasonNotRetryable:
-		if c.attempts == 1 && j.Reason == reasonNone {
+		if c.n == 1 && j.Reason == reasonNone {
 			return c.untouched(ctx)
 		}
 	case ReasonCanceled:
@@ -70,25 +77,25 @@ func (c *call) giveUp(ctx context.Context, reason Reason, j Judgement) error {
 		if ctx.Err() != nil {
 			e.cause = context.Cause(ctx)
 		}
-		if c.attempts == 1 && errors.Is(c.last, e.cause) {
+		if c.n == 1 && errors.Is(c.last, e.cause) {
 			return c.untouched(ctx)
 		}
 	case ReasonDeadline:
 		e.cause = context.DeadlineExceeded
-		e.Hint = hint(e.Hint, "no further attempt fits before the deadline of the context")
+		e.hint = hint(e.hint, "no further attempt fits before the deadline of the context")
 	case ReasonBudget:
 		e.cause = ErrBudgetSpent
-		e.RetryAt = c.m.epoch.Add(c.at + time.Second)
-		e.Hint = hint(e.Hint, "too much fails for repeats to help; look at the first errors")
+		e.retryAt = c.m.epoch.Add(c.at + time.Second)
+		e.hint = hint(e.hint, "too much fails for repeats to help; look at the first errors")
 	case ReasonOutcomeUnknown:
 		e.cause = ErrOutcomeUnknown
-		e.Hint = hint(e.Hint, "look whether the work is there before doing it again")
+		e.hint = hint(e.hint, "look whether the work is there before doing it again")
 	case ReasonNotIdempotent:
-		e.Hint = hint(e.Hint, notIdempotentHint(c.verdict))
+		e.hint = hint(e.hint, notIdempotentHint(&c.verdict))
 	case ReasonExhausted, ReasonElapsed:
-		e.RetryAt = c.m.epoch.Add(c.at + c.p.delays(c.verdict).Ceiling(c.attempts))
+		e.retryAt = c.m.epoch.Add(c.at + c.p.delays(&c.verdict).Ceiling(c.n))
 	}
-	return c.fail(ctx, e)
+	return c.fail(ctx, &e)
 }
 
 func hint(own, general string) string {
@@ -98,7 +105,7 @@ func hint(own, general string) string {
 	return general
 }
 
-func notIdempotentHint(v pgerr.Verdict) string {
+func notIdempotentHint(v *pgerr.Verdict) string {
 	if v.Effect == pgerr.EffectUnknown {
 		return "it may have taken effect: set Op.Idempotent if doing it twice is harmless, or run it with InTx or Once"
 	}
@@ -111,29 +118,35 @@ func (c *call) untouched(ctx context.Context) error {
 	return c.last
 }
 
-// fail ends the call with e, which it completes.
-func (c *call) fail(ctx context.Context, e *Error) error {
-	e.Op = c.op.Name
-	e.Attempts = c.attempts
-	e.Elapsed = c.at - c.start
-	e.Verdict = c.verdict
-	e.CorrelationID = c.correlation(ctx)
-	e.Err = c.last
-	e.manager = c.m
-	if e.Err == nil {
-		e.Err, e.cause = e.cause, nil
+// fail ends the call with the error that e tells of.
+func (c *call) fail(ctx context.Context, e *end) error {
+	err := &Error{
+		Op:            c.op.Name,
+		Attempts:      c.n,
+		Elapsed:       c.at - c.start,
+		Reason:        e.reason,
+		Verdict:       c.verdict,
+		Hint:          e.hint,
+		RetryAt:       e.retryAt,
+		CorrelationID: c.correlation(ctx),
+		Err:           c.last,
+		manager:       c.m,
+		cause:         e.cause,
 	}
-	c.ended(ctx, e, e.Reason)
-	return e
+	if err.Err == nil {
+		err.Err, err.cause = err.cause, nil
+	}
+	c.ended(ctx, err, e.reason)
+	return err
 }
 
 // ended counts a call that failed, and tells of it.
 func (c *call) ended(ctx context.Context, err error, reason Reason) {
 	elapsed := c.at - c.start
-	c.o.stats.troubled().end(c.at, elapsed, c.attempts, false, reason)
+	c.o.stats.troubled().end(c.at, elapsed, c.n, reason)
 	if h := c.m.hooks.Load().CallEnd; h != nil {
 		h(ctx, CallEvent{
-			Op: c.op.Name, Attempts: c.attempts, Elapsed: elapsed, Parked: c.parked,
+			Op: c.op.Name, Attempts: c.n, Elapsed: elapsed, Parked: c.parked,
 			Reason: reason, Err: err, Verdict: c.verdict, CorrelationID: c.correlation(ctx),
 		})
 	}
@@ -150,28 +163,36 @@ func (c *call) correlation(ctx context.Context) string {
 // Classify returns the verdict of err: by Config.Classify, by the marks of
 // Transient and RetryAfter, then by package pgerr.
 func (m *Manager) Classify(err error) pgerr.Verdict {
+	var mark *marked
 	if err != nil && wraps(err) {
-		return m.classify(err, markOf(err))
+		mark = markOf(err)
 	}
-	return m.classify(err, nil)
+	var v pgerr.Verdict
+	m.classify(&v, err, mark)
+	return v
 }
 
-func (m *Manager) classify(err error, mark *marked) pgerr.Verdict {
+// classify makes v the verdict of err, on which fn put mark.
+func (m *Manager) classify(v *pgerr.Verdict, err error, mark *marked) {
 	if m.cfg.Classify != nil {
-		if v, ok := m.cfg.Classify(err); ok {
-			return v
+		var ok bool
+		if *v, ok = m.cfg.Classify(err); ok {
+			return
 		}
 	}
 	if mark != nil {
-		return pgerr.Verdict{
+		*v = pgerr.Verdict{
 			Category: pgerr.CategoryTransient,
 			Severity: pgerr.SeverityLow,
 			Retry:    pgerr.RetryStatement,
 			Effect:   pgerr.EffectUnknown,
 			Trips:    pgerr.ScopeOperation,
 		}
+		return
 	}
-	return pgerr.Classify(err)
+	// Field by field: a copy as a whole would wait until the bytes, which have just been written one by one, are in the cache.
+	r := pgerr.Classify(err)
+	v.SQLState, v.Category, v.Severity, v.Retry, v.Effect, v.Trips = r.SQLState, r.Category, r.Severity, r.Retry, r.Effect, r.Trips
 }
 
 // markOf returns the mark that fn put on err, or nil.

@@ -8,11 +8,16 @@ import (
 	"github.com/perdure/perdure/internal/stripe"
 )
 
-// A histogram counts durations in buckets that are spaced evenly within each
+// A tally counts durations in buckets that are spaced evenly within each
 // power of two (four to a power, so that a bucket is at most 25 % wide), from
-// 4.096 µs to 2⁴¹ ns ≈ 37 min. It has no lock: adding is two atomic additions.
-// It is the log-linear scheme of HdrHistogram (G. Tene) with two bits of
-// mantissa.
+// 4.096 µs to 2⁴¹ ns ≈ 37 min. It is the log-linear scheme of HdrHistogram
+// (G. Tene) with two bits of mantissa.
+type tally struct {
+	sum    time.Duration
+	counts [histogramBuckets]uint64
+}
+
+// A histogram is a tally without a lock: adding is two atomic additions.
 type histogram struct {
 	sum    atomic.Int64
 	counts [histogramBuckets]atomic.Uint64
@@ -23,6 +28,19 @@ const (
 	histogramMaxExp  = 41
 	histogramBuckets = 1 + (histogramMaxExp-histogramMinExp)*4 + 1 // the last one is open
 )
+
+func (t *tally) add(d time.Duration) {
+	t.counts[bucketOf(d)]++
+	t.sum += d
+}
+
+// merge adds what other has counted.
+func (t *tally) merge(other *tally) {
+	t.sum += other.sum
+	for i, n := range other.counts {
+		t.counts[i] += n
+	}
+}
 
 func (h *histogram) add(d time.Duration) {
 	h.counts[bucketOf(d)].Add(1)
@@ -56,18 +74,28 @@ func (s *spread) add(d time.Duration) {
 	}
 }
 
-// parts returns the histograms of which s is the sum.
-func (s *spread) parts() []*histogram {
-	all := []*histogram{&s.base}
+// tally returns what s has counted.
+func (s *spread) tally() (t tally) {
+	s.base.addTo(&t)
 	if more := s.stripes.Load(); more != nil {
 		for i := range more {
-			all = append(all, &more[i].histogram)
+			more[i].addTo(&t)
 		}
 	}
-	return all
+	return t
 }
 
-func (s *spread) quantile(q float64) (time.Duration, uint64) { return quantile(q, s.parts()...) }
+func (s *spread) quantile(q float64) (time.Duration, uint64) {
+	t := s.tally()
+	return t.quantile(q)
+}
+
+func (h *histogram) addTo(t *tally) {
+	t.sum += time.Duration(h.sum.Load())
+	for i := range h.counts {
+		t.counts[i] += h.counts[i].Load()
+	}
+}
 
 // bucketOf returns the index of the bucket that d falls into.
 func bucketOf(d time.Duration) int {
@@ -92,23 +120,19 @@ func bucketBound(i int) time.Duration {
 	return time.Duration(1<<exp + quarter<<(exp-2))
 }
 
-// quantile returns an upper bound of the q-th quantile of several histograms together, exact to a bucket, and
+// quantile returns an upper bound of the q-th quantile, exact to a bucket, and
 // the number of durations counted.
-func quantile(q float64, hs ...*histogram) (time.Duration, uint64) {
-	var counts [histogramBuckets]uint64
+func (t *tally) quantile(q float64) (time.Duration, uint64) {
 	var total uint64
-	for i := range counts {
-		for _, h := range hs {
-			counts[i] += h.counts[i].Load()
-		}
-		total += counts[i]
+	for _, n := range t.counts {
+		total += n
 	}
 	if total == 0 {
 		return 0, 0
 	}
 	rank := min(uint64(q*float64(total)), total-1)
 	var below uint64
-	for i, n := range counts {
+	for i, n := range t.counts {
 		below += n
 		if below > rank && i < histogramBuckets-1 {
 			return bucketBound(i), total
@@ -130,17 +154,10 @@ type Bucket struct {
 	Count      uint64
 }
 
-// merge returns the sum of several histograms.
-func merge(hs ...*histogram) Histogram {
-	var out Histogram
-	for _, h := range hs {
-		out.Sum += time.Duration(h.sum.Load())
-	}
-	for i := range histogramBuckets {
-		var n uint64
-		for _, h := range hs {
-			n += h.counts[i].Load()
-		}
+// histogram returns t as others see it.
+func (t *tally) histogram() Histogram {
+	out := Histogram{Sum: t.sum}
+	for i, n := range t.counts {
 		if n > 0 {
 			out.Count += n
 			out.Buckets = append(out.Buckets, Bucket{UpperBound: bucketBound(i), Count: n})

@@ -31,21 +31,23 @@ func TestHistogramBuckets(t *testing.T) {
 }
 
 func TestHistogramQuantile(t *testing.T) {
-	var h histogram
-	if d, n := quantile(0.5, &h); d != 0 || n != 0 {
+	var h spread
+	if d, n := h.quantile(0.5); d != 0 || n != 0 {
 		t.Errorf("quantile of nothing = %s of %d", d, n)
 	}
 	for i := range 1000 {
 		h.add(time.Duration(i+1) * time.Millisecond)
 	}
 	for q, want := range map[float64]time.Duration{0.5: 500 * time.Millisecond, 0.99: 990 * time.Millisecond, 0: time.Millisecond, 1: time.Second} {
-		got, n := quantile(q, &h)
+		got, n := h.quantile(q)
 		if got < want || float64(got) > 1.26*float64(want) || n != 1000 {
 			t.Errorf("quantile(%v) = %s of %d, want between %s and 26 %% more, of 1000", q, got, n, want)
 		}
 	}
 	h.add(100 * time.Hour)
-	if m := merge(&h, new(histogram)); m.Count != 1001 || m.Buckets[len(m.Buckets)-1].UpperBound >= 0 {
+	sum, other := h.tally(), new(spread).tally()
+	sum.merge(&other)
+	if m := sum.histogram(); m.Count != 1001 || m.Buckets[len(m.Buckets)-1].UpperBound >= 0 {
 		t.Errorf("merge: %d counted, last bucket %+v", m.Count, m.Buckets[len(m.Buckets)-1])
 	}
 }
@@ -133,7 +135,7 @@ func TestRound(t *testing.T) {
 func TestCountersOfSQLStatesAreBounded(t *testing.T) {
 	var s stats
 	for i := range 5000 {
-		s.troubled().failure(pgerr.Verdict{SQLState: fmt.Sprintf("X%04d", i%100)}, 0)
+		s.troubled().failure(&pgerr.Verdict{SQLState: fmt.Sprintf("X%04d", i%100)}, 0, 1)
 	}
 	got := map[string]uint64{}
 	s.addStates(got)

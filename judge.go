@@ -10,15 +10,17 @@ import (
 )
 
 // judge finds the verdict of the error, and how long its maker wants to wait.
-func (c *call) judge(ctx context.Context, j Judgement, err error, took time.Duration, timedOut bool) (after time.Duration) {
+func (c *call) judge(ctx context.Context, j *Judgement) (after time.Duration) {
+	err, v := c.last, &c.verdict
 	var inner *Error
 	var mark *marked
 	if wraps(err) {
 		inner, mark = c.m.own(err), markOf(err)
 	}
-	v := j.Verdict
-	if v == (pgerr.Verdict{}) {
-		v = c.m.classify(err, mark)
+	if j.Verdict != (pgerr.Verdict{}) {
+		*v = j.Verdict
+	} else {
+		c.m.classify(v, err, mark)
 	}
 	if mark != nil {
 		after = mark.after
@@ -28,15 +30,14 @@ func (c *call) judge(ctx context.Context, j Judgement, err error, took time.Dura
 	if inner != nil {
 		// The innermost guard has repeated and reported: nothing is left to do.
 		c.inner = true
-		v = inner.Verdict
+		*v = inner.Verdict
 		v.Retry, v.Trips = pgerr.RetryNever, pgerr.ScopeNone
 	} else if ended := ctx.Err(); ended != nil && interrupted(v, err, ended) {
 		c.stopping = true
-		v = c.interruption(v, ended, took)
-	} else if timedOut && interrupted(v, err, context.DeadlineExceeded) {
+		c.interruption(v, ended)
+	} else if c.timedOut && interrupted(v, err, context.DeadlineExceeded) {
 		v.Category, v.Severity, v.Retry, v.Trips = pgerr.CategoryTimeout, pgerr.SeverityMedium, pgerr.RetryStatement, pgerr.ScopeOperation
 	}
-	c.last, c.verdict = err, v
 	return after
 }
 
@@ -78,7 +79,7 @@ func wraps(err error) bool {
 // of. A cancel may look like anything but an answer of the server, for drivers
 // hang up. A deadline is a timeout or a cancelled statement; a connection that
 // could not be had in time stays evidence for the database.
-func interrupted(v pgerr.Verdict, err, ended error) bool {
+func interrupted(v *pgerr.Verdict, err, ended error) bool {
 	switch {
 	case v.SQLState != "":
 		return v.SQLState == sqlStateQueryCanceled
@@ -92,47 +93,45 @@ func interrupted(v pgerr.Verdict, err, ended error) bool {
 
 const sqlStateQueryCanceled = "57014"
 
-// interruption is the verdict when the caller's own context ended during the
-// attempt. A cancelled call says nothing about anybody. A deadline says that
+// interruption makes v the verdict when the caller's own context ended during
+// the attempt. A cancelled call says nothing about anybody. A deadline says that
 // the operation is slow, if it left the attempt the time that it usually takes.
-func (c *call) interruption(v pgerr.Verdict, ended error, took time.Duration) pgerr.Verdict {
+func (c *call) interruption(v *pgerr.Verdict, ended error) {
 	v.Category, v.Severity = pgerr.CategoryCanceled, pgerr.SeverityLow
 	v.Retry, v.Trips = pgerr.RetryNever, pgerr.ScopeNone
 	if errors.Is(ended, context.DeadlineExceeded) {
 		v.Category, v.Severity = pgerr.CategoryTimeout, pgerr.SeverityMedium
-		if usual, n := c.o.stats.first.quantile(usualQuantile); n < usualCount || took >= usual {
+		if usual, n := c.o.stats.first.quantile(usualQuantile); n < usualCount || c.took >= usual {
 			v.Trips = pgerr.ScopeOperation
 		}
 	}
-	return v
 }
 
 // evidence reports the attempt to the breakers: to the one that the verdict
 // names as a failure. For the other one, an answer of the server is a success,
 // and anything else says nothing.
-func (c *call) evidence(ctx context.Context, p permit, took time.Duration) {
-	if c.inner { // whoever gave up inside has reported it
-		p.ignore()
-		return
-	}
-	if c.verdict.Trips == pgerr.ScopeDatabase && c.m.InTransaction(ctx) { // the transaction will report it
-		p.ignore()
+func (c *call) evidence(ctx context.Context) {
+	database, operation := c.take()
+	if c.inner || // whoever gave up inside has reported it
+		c.verdict.Trips == pgerr.ScopeDatabase && c.m.InTransaction(ctx) { // the transaction will report it
+		database.Ignore()
+		operation.Ignore()
 		return
 	}
 	answered := c.verdict.SQLState != "" && c.verdict.Category != pgerr.CategoryCanceled
 	switch c.verdict.Trips {
 	case pgerr.ScopeDatabase:
-		p.database.Failure(took)
-		p.operation.Ignore()
+		database.Failure(c.took)
+		operation.Ignore()
 	case pgerr.ScopeOperation:
-		p.operation.Failure(took)
-		c.m.answer(p.database, answered, took)
+		operation.Failure(c.took)
+		c.m.answer(database, answered, c.took)
 	case pgerr.ScopeNone:
-		c.m.answer(p.database, answered, took)
+		c.m.answer(database, answered, c.took)
 		if answered {
-			p.operation.Success(took)
+			operation.Success(c.took)
 		} else {
-			p.operation.Ignore()
+			operation.Ignore()
 		}
 	}
 }
@@ -150,8 +149,8 @@ func (m *Manager) answer(p breaker.Permit, answered bool, took time.Duration) {
 }
 
 // may reports why the failed work must not be repeated; reasonNone if it may.
-func (c *call) may(ctx context.Context, j Judgement) Reason {
-	v := c.verdict
+func (c *call) may(ctx context.Context, j *Judgement) Reason {
+	v := &c.verdict
 	switch {
 	case j.Reason != reasonNone:
 		return j.Reason
@@ -171,7 +170,7 @@ func (c *call) may(ctx context.Context, j Judgement) Reason {
 
 // provenIdempotent: "the server itself does not know" (40003, 08007) forbids a
 // repeat only to work that must not happen twice.
-func (c *call) provenIdempotent(v pgerr.Verdict) bool {
+func (c *call) provenIdempotent(v *pgerr.Verdict) bool {
 	return c.op.repeatable() && v.Effect == pgerr.EffectUnknown &&
 		(v.SQLState == "40003" || v.SQLState == "08007")
 }

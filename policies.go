@@ -107,7 +107,7 @@ func (c *Config) longestPrefix(name string) string {
 
 // attempts is how often work may be begun that failed by v; negative means
 // without limit.
-func (p *policy) attempts(v pgerr.Verdict) int {
+func (p *policy) attempts(v *pgerr.Verdict) int {
 	switch {
 	case p.MaxAttempts != 0:
 		return p.MaxAttempts
@@ -118,7 +118,7 @@ func (p *policy) attempts(v pgerr.Verdict) int {
 }
 
 // delays is the sequence of delays for the kind of trouble v tells of.
-func (p *policy) delays(v pgerr.Verdict) *backoff.Config {
+func (p *policy) delays(v *pgerr.Verdict) *backoff.Config {
 	switch {
 	case contended(v):
 		return &p.Contention
@@ -135,9 +135,9 @@ func (p *policy) allows(c pgerr.Category) bool {
 
 // contended: the server took the work back because others held what it wanted;
 // repeats do useful work. An error that fn marked itself says nothing of others.
-func contended(v pgerr.Verdict) bool {
+func contended(v *pgerr.Verdict) bool {
 	return v.SQLState != "" && (v.Category == pgerr.CategoryTransient || v.Category == pgerr.CategoryLock)
 }
 
 // overloaded: the server is there and lacks something that time gives back.
-func overloaded(v pgerr.Verdict) bool { return v.Category == pgerr.CategoryResource }
+func overloaded(v *pgerr.Verdict) bool { return v.Category == pgerr.CategoryResource }

@@ -39,7 +39,7 @@ type OperationSnapshot struct {
 	Succeeded   uint64            // calls, at whichever attempt
 	Failed      map[Reason]uint64 // calls by why they failed; under the zero Reason those whose error came back untouched
 	Rejected    uint64            // of the failed calls, those that a breaker refused before they began
-	Retries     map[int]uint64    // repeats by the number of the attempt; 10 counts all from the tenth on
+	Retries     map[int]uint64    // repeats that have ended, by the number of the attempt; 10 counts all from the tenth on
 	Recovered   uint64            // calls that succeeded after a repeat
 	Lost        uint64            // calls that failed after a repeat
 	SuccessRate float64           // of the calls of the last five minutes that needed a repeat; 1 while there were none
@@ -105,10 +105,10 @@ func (s *stats) addStates(sum map[string]uint64) {
 	if t == nil {
 		return
 	}
-	if known := t.states.Load(); known != nil {
-		for _, c := range *known {
-			sum[c.state] += c.n.Load()
-		}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, c := range t.states {
+		sum[c.state] += c.n
 	}
 }
 
@@ -128,17 +128,20 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 		b := o.gate.breaker.Snapshot()
 		s.Breaker = &b
 	}
-	first := slices.Clip(o.stats.first.parts())
-	s.Calls = merge(first...)
+	calls := o.stats.first.tally()
+	s.Calls = calls.histogram()
 	s.Succeeded = s.Calls.Count
 	t := o.stats.trouble.Load()
 	if t == nil {
 		s.Attempts = s.Calls
 		return s
 	}
-	s.Calls, s.Attempts, s.Delays = merge(append(first, &t.calls)...), merge(append(first, &t.attempts)...), merge(&t.delays)
+	attempts := calls
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	calls.merge(&t.calls)
+	attempts.merge(&t.attempts)
+	s.Calls, s.Attempts, s.Delays = calls.histogram(), attempts.histogram(), t.delays.histogram()
 	s.Succeeded += t.parkedOK + t.late
 	s.Recovered, s.Lost, s.SuccessRate = t.late, t.lost, t.rate.value(now)
 	s.Parks, s.Waited = t.parked, t.waited
@@ -147,14 +150,14 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 			s.Failed[Reason(reason)] += n
 		}
 	}
-	for attempt := range t.retries {
-		if n := t.retries[attempt].Load(); n > 0 {
+	for attempt, n := range t.retries {
+		if n > 0 {
 			s.Retries[attempt] = n
 		}
 	}
 	for c := range t.errors {
-		for sev := range t.errors[c] {
-			if n := t.errors[c][sev].Load(); n > 0 {
+		for sev, n := range t.errors[c] {
+			if n > 0 {
 				s.Errors = append(s.Errors, ErrorCount{pgerr.Category(c), pgerr.Severity(sev), n})
 			}
 		}

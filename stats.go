@@ -1,7 +1,6 @@
 package perdure
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +20,7 @@ const (
 
 // stats counts what happens to one operation. A call that succeeds at once
 // touches only first; everything else is counted under a lock, on a path that
-// has failed already.
+// has failed already: one lock is cheaper than an atomic addition for each count.
 type stats struct {
 	first   spread                  // calls that succeeded at the first attempt
 	trouble atomic.Pointer[trouble] // nil until something fails
@@ -29,15 +28,13 @@ type stats struct {
 
 // trouble counts what does not succeed at once.
 type trouble struct {
-	errors  [categoryCount][severityCount]atomic.Uint64
-	retries [maxCountedAttempt + 1]atomic.Uint64 // by the number of the attempt that was begun
-	states  atomic.Pointer[[]*stateCount]        // by SQLSTATE; a list only grows, in copies
-
-	attempts histogram // attempts that failed, and repeats
-	calls    histogram // calls that failed or were repeated
-	delays   histogram
-
-	mu       sync.Mutex          // guards the fields below
+	mu       sync.Mutex // guards the fields below
+	errors   [categoryCount][severityCount]uint64
+	states   []stateCount                  // by SQLSTATE
+	retries  [maxCountedAttempt + 1]uint64 // by the number of the attempt, once it has ended
+	attempts tally                         // attempts that failed, and repeats
+	calls    tally                         // calls that failed or were repeated
+	delays   tally
 	outcomes [reasonCount]uint64 // of calls that failed; 0: the error came back untouched
 	parkedOK uint64              // calls that waited and succeeded at the first attempt
 	late     uint64              // calls that succeeded after a repeat
@@ -57,9 +54,11 @@ func (s *stats) troubled() *trouble {
 }
 
 // failure counts an attempt that failed.
-func (t *trouble) failure(v pgerr.Verdict, took time.Duration) {
-	t.attempts.add(took)
-	t.errors[v.Category][v.Severity].Add(1)
+func (t *trouble) failure(v *pgerr.Verdict, took time.Duration, attempt int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.attempt(took, attempt)
+	t.errors[v.Category][v.Severity]++
 	if v.SQLState != "" {
 		t.state(v.SQLState)
 	}
@@ -69,57 +68,68 @@ func (t *trouble) failure(v pgerr.Verdict, took time.Duration) {
 // extension may raise any code. Further ones are counted as "other".
 const maxStates = 64
 
+// attempt counts an attempt that failed or was not the first, under mu.
+func (t *trouble) attempt(took time.Duration, n int) {
+	t.attempts.add(took)
+	if n > 1 {
+		t.retries[min(n, maxCountedAttempt)]++
+	}
+}
+
 type stateCount struct {
 	state string
-	n     atomic.Uint64
+	n     uint64
 }
 
-// state counts an error by its SQLSTATE. An operation meets few different
-// ones: a search from the start is faster than a map.
+// state counts an error by its SQLSTATE, under mu. An operation meets few
+// different ones: a search from the start is faster than a map.
 func (t *trouble) state(state string) {
-	for {
-		known := t.states.Load()
-		var all []*stateCount
-		if known != nil {
-			all = *known
+	for i := range t.states {
+		if c := &t.states[i]; c.state == state {
+			c.n++
+			return
 		}
-		for _, c := range all {
-			if c.state == state {
-				c.n.Add(1)
-				return
-			}
-		}
-		if len(all) >= maxStates && state != otherName {
-			state = otherName
-			continue
-		}
-		next := append(slices.Clip(all), &stateCount{state: state})
-		t.states.CompareAndSwap(known, &next) // then, or if another was faster, count
 	}
-}
-
-func (t *trouble) repeat(attempt int) { t.retries[min(attempt, maxCountedAttempt)].Add(1) }
-
-// end counts a call that was repeated or failed.
-func (t *trouble) end(now, elapsed time.Duration, attempts int, ok bool, reason Reason) {
-	t.calls.add(elapsed)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if !ok {
-		t.outcomes[reason]++
-	}
-	if attempts < 2 {
-		if ok {
-			t.parkedOK++
-		}
+	if len(t.states) >= maxStates && state != otherName {
+		t.state(otherName)
 		return
 	}
-	if ok {
-		t.late++
-	} else {
-		t.lost++
+	t.states = append(t.states, stateCount{state: state, n: 1})
+}
+
+// delay counts a wait before a repeat.
+func (t *trouble) delay(d time.Duration) {
+	t.mu.Lock()
+	t.delays.add(d)
+	t.mu.Unlock()
+}
+
+// success counts a call that succeeded after it had waited or failed, and its
+// last attempt.
+func (t *trouble) success(now, elapsed, took time.Duration, attempts int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.attempt(took, attempts)
+	t.calls.add(elapsed)
+	if attempts < 2 {
+		t.parkedOK++
+		return
 	}
-	t.rate.add(now, ok)
+	t.late++
+	t.rate.add(now, true)
+}
+
+// end counts a call that failed.
+func (t *trouble) end(now, elapsed time.Duration, attempts int, reason Reason) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.calls.add(elapsed)
+	t.outcomes[reason]++
+	if attempts < 2 {
+		return
+	}
+	t.lost++
+	t.rate.add(now, false)
 }
 
 func (t *trouble) park(waited time.Duration) {

@@ -4,9 +4,8 @@ import "context"
 
 // runTold runs a call of whose beginning the hooks know.
 func (c *call) runTold(ctx context.Context, b body) error {
-	var p permit
-	refused := c.m.admit(c.o, &p)
-	return c.runSlowly(ctx, b, p, refused)
+	refused := c.m.admit(c.o, &c.permit)
+	return c.runSlowly(ctx, b, refused)
 }
 
 // again tells that the next attempt repeats one that failed, and returns its
@@ -17,13 +16,13 @@ func (c *call) again(ctx context.Context) context.Context {
 		return ctx
 	}
 	return h(ctx, RepeatEvent{
-		Op: c.op.Name, Attempt: c.attempts + 1, Waited: c.at - c.tried, Verdict: c.verdict, CorrelationID: c.correlation(ctx),
+		Op: c.op.Name, Attempt: c.n + 1, Waited: c.at - c.tried, Verdict: c.verdict, CorrelationID: c.correlation(ctx),
 	})
 }
 
 // adopt takes the correlation ID under which the failed attempt was told of
 // already, by an adapter or by a call inside it: one failure has one ID.
-func (c *call) adopt(j Judgement, inner *Error) {
+func (c *call) adopt(j *Judgement, inner *Error) {
 	if c.id == "" {
 		c.id = j.CorrelationID
 	}

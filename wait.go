@@ -20,14 +20,14 @@ func (c *call) wait(ctx context.Context, after time.Duration) Reason {
 		}
 		return c.sleep(ctx, c.p.Backoff.Delay(c.free-1, rand.Uint64())) //nolint:gosec // jitter is no secret
 	}
-	used := c.attempts - c.free
-	limit := c.p.attempts(c.verdict)
+	used := c.n - c.free
+	limit := c.p.attempts(&c.verdict)
 	exhausted := limit > 0 && used >= limit // from now on delays are time in which the call is parked
 	if exhausted && !c.mayWaitForRoom(ctx) {
 		return ReasonExhausted
 	}
 	elapsed := c.at - c.start - c.parked
-	delay := max(c.p.delays(c.verdict).Delay(used-1, rand.Uint64()), after) //nolint:gosec // jitter is no secret
+	delay := max(c.p.delays(&c.verdict).Delay(used-1, rand.Uint64()), after) //nolint:gosec // jitter is no secret
 	if exhausted {
 		delay = min(delay, c.p.Park-c.parked)
 	} else if c.p.MaxElapsed > 0 && delay > c.p.MaxElapsed-elapsed {
@@ -39,7 +39,7 @@ func (c *call) wait(ctx context.Context, after time.Duration) Reason {
 			return ReasonDeadline
 		}
 	}
-	cost := price(c.verdict)
+	cost := price(&c.verdict)
 	spent := !c.m.budget.affords(c.at, cost)
 	if spent && !c.parks(ctx, cost) {
 		return ReasonBudget
@@ -49,7 +49,7 @@ func (c *call) wait(ctx context.Context, after time.Duration) Reason {
 			return reason
 		}
 	} else if delay > 0 {
-		c.o.stats.troubled().delays.add(delay)
+		c.o.stats.troubled().delay(delay)
 		if reason := c.sleep(ctx, delay); reason != reasonNone {
 			return reason
 		}
@@ -85,7 +85,7 @@ func (c *call) lostToOutage(ctx context.Context) bool {
 // server, or the pool, had no room for it, and nothing of it was done. That does
 // not open the database's breaker, for which it could wait.
 func (c *call) mayWaitForRoom(ctx context.Context) bool {
-	v := c.verdict
+	v := &c.verdict
 	return v.Retry == pgerr.RetryWait && v.Effect == pgerr.EffectNone && v.Trips != pgerr.ScopeDatabase &&
 		c.p.Park > c.parked && !c.covered(ctx, c.m.database)
 }
@@ -112,7 +112,7 @@ func (c *call) parks(ctx context.Context, cost float64) bool {
 	c.m.budget.refuse()
 	waits := c.p.Park > c.parked
 	if h := c.m.hooks.Load().BudgetSpent; h != nil {
-		h(ctx, BudgetEvent{Op: c.op.Name, Attempt: c.attempts, Price: cost, Waits: waits, CorrelationID: c.correlation(ctx)})
+		h(ctx, BudgetEvent{Op: c.op.Name, Attempt: c.n, Price: cost, Waits: waits, CorrelationID: c.correlation(ctx)})
 	}
 	return waits
 }

@@ -41,12 +41,13 @@ package pgerr
 //
 // Classify does not allocate, does not call As methods, and may be called
 // concurrently.
-func Classify(err error) Verdict {
+func Classify(err error) (v Verdict) {
 	if err == nil {
-		return Verdict{}
+		return v
 	}
 	if code := bareCode(err); code != "" {
-		return codeVerdict(code)
+		v.byCode(code)
+		return v
 	}
 	var e evidence
 	e.collect(err, false)

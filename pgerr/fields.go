@@ -60,11 +60,11 @@ const (
 // A SQLState that is not five of [0-9A-Z] gives the verdict of an error that
 // nobody knows, as [Classify] describes it. ClassifyFields does not allocate
 // and may be called concurrently.
-func ClassifyFields(f Fields) Verdict {
+func ClassifyFields(f Fields) (v Verdict) {
 	if !isSQLState(f.SQLState) {
 		return unknown()
 	}
-	v := codeVerdict(f.SQLState)
+	v.byCode(f.SQLState)
 	switch f.SQLState[:2] {
 	case "08":
 		v = refineConnection(v, f)
@@ -91,12 +91,13 @@ func ClassifyFields(f Fields) Verdict {
 	return v
 }
 
-// codeVerdict is the verdict by the code alone, which must be well formed.
-func codeVerdict(code string) Verdict {
+// byCode makes v the verdict by the code alone, which must be well formed.
+func (v *Verdict) byCode(code string) {
 	if i := find(code); i >= 0 {
-		return table[i].verdict()
+		table[i].verdict(v)
+	} else {
+		*v = classVerdict(code)
 	}
-	return classVerdict(code)
 }
 
 // refineConnection tells the three voices of class 08 apart: this session's
