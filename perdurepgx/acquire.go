@@ -74,9 +74,7 @@ func (db *DB) acquire(ctx context.Context, op *perdure.Op) (*pgxpool.Conn, *wire
 			return nil, nil, j, err
 		}
 	}
-	w.Op.Store(&op.Name)
-	w.lastErr, w.txErr = nil, nil
-	w.late.forget()
-	w.unreplicated.Store(false)
+	w.of(&op.Name)
+	w.begins = w.looked
 	return conn, w, perdure.Judgement{}, nil
 }

@@ -29,7 +29,7 @@ func (db *DB) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
 	for i, q := range b.QueuedQueries {
 		op, plain := db.names.Statement(ctx, q.SQL)
 		if i == 0 {
-			s.op = op
+			s.op = *op
 		}
 		s.plain = s.plain && plain
 		if sqlname.EndsTx(q.SQL) {

@@ -22,8 +22,8 @@ import (
 func (db *DB) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
 	op, plain := db.names.Statement(ctx, sql)
 	var tag pgconn.CommandTag
-	err := db.m.Guarded(ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
-		conn, w, j, err := db.acquire(ctx, &op)
+	err := db.m.Guarded(ctx, *op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
+		conn, w, j, err := db.acquire(ctx, op)
 		if err != nil {
 			return j, err
 		}

@@ -285,3 +285,36 @@ func TestCopyIsRepeatedOnlyFromTheStart(t *testing.T) {
 		t.Errorf("CopyFrom of a source that rewinds = %d, %v with %d rows, want 10", n, err, b.count(t, "t"))
 	}
 }
+
+// What is written long after its connection was taken must not look as if it
+// had waited for its server since then.
+func TestOnlyAStatementAtOnceBeginsWithItsConnection(t *testing.T) {
+	t.Parallel()
+	b, _ := through(t, perdure.Config{}, perdurepgx.Config{})
+	const sql = "select $1::int"
+	if _, err := b.Exec(t.Context(), sql, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Exec(t.Context(), sql, make(chan int)); err == nil { // fails before it is written
+		t.Fatal("a channel was sent to the server")
+	}
+	conns := b.Pool().AcquireAllIdle(t.Context())
+	if len(conns) == 0 {
+		t.Error("no connection is idle")
+	}
+	for _, c := range conns {
+		if at := perdurepgx.Begins(c); at != 0 {
+			t.Errorf("what is sent past perdure would begin at %s, want by the clock", at)
+		}
+		c.Release()
+	}
+	err := b.InTx(t.Context(), opLoad, pgx.TxOptions{}, func(_ context.Context, tx pgx.Tx) error {
+		if at := perdurepgx.BeginsInTx(tx); at != 0 {
+			t.Errorf("the first statement of a transaction would begin at %s, want by the clock", at)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}

@@ -78,7 +78,11 @@ func (l *lateBegin) wait(begin string, xid bool) error {
 }
 
 // forget ends it. A BEGIN that waits is never sent.
-func (l *lateBegin) forget() { l.state.Store(lateNone) }
+func (l *lateBegin) forget() {
+	if !l.is(lateNone) {
+		l.state.Store(lateNone)
+	}
+}
 
 func (l *lateBegin) is(state int32) bool { return l.state.Load() == state }
 

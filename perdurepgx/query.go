@@ -19,8 +19,8 @@ import (
 func (db *DB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
 	op, plain := db.names.Statement(ctx, sql)
 	var out *rows
-	err := db.m.Guarded(ctx, op, func(attempt context.Context, _ int) (perdure.Judgement, error) {
-		conn, w, j, err := db.acquire(attempt, &op)
+	err := db.m.Guarded(ctx, *op, func(attempt context.Context, _ int) (perdure.Judgement, error) {
+		conn, w, j, err := db.acquire(attempt, op)
 		if err != nil {
 			return j, err
 		}
@@ -159,8 +159,8 @@ func (r *row) Scan(dest ...any) error {
 	db := r.db
 	op, plain := db.names.Statement(r.ctx, r.sql)
 	var none error
-	err := db.m.Guarded(r.ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
-		conn, w, j, err := db.acquire(ctx, &op)
+	err := db.m.Guarded(r.ctx, *op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
+		conn, w, j, err := db.acquire(ctx, op)
 		if err != nil {
 			return j, err
 		}

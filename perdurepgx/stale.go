@@ -29,8 +29,9 @@ func fresh(c *pgx.Conn) bool {
 	if w == nil {
 		return true
 	}
+	w.looked, w.begins = time.Since(w.epoch), 0
 	if w.reader != nil && w.reader.drained() && pc.Frontend().ReadBufferLen() == 0 &&
-		w.Since.Load() == 0 && time.Since(w.epoch)-time.Duration(w.answered.Load()) < freshFor {
+		w.Since.Load() == 0 && w.looked-time.Duration(w.answered.Load()) < freshFor {
 		return true
 	}
 	for range maxWaiting {

@@ -1,6 +1,9 @@
 package perdurepgx
 
-import "sync/atomic"
+import (
+	"encoding/binary"
+	"sync/atomic"
+)
 
 // tags counts the command tags by which the server says what a function did to
 // its transaction. Nothing else can tell: a COMMIT may be sent past the Tx that
@@ -55,6 +58,12 @@ func (s *tagScanner) scan(p []byte) {
 			p = p[n:]
 			continue
 		}
+		if s.n == 0 && len(p) >= headerLen { // nearly always
+			if n := bodyOf(p); p[0] != 'C' || n == 0 || n > longestTag {
+				s.skip, p = n, p[headerLen:]
+				continue
+			}
+		}
 		want := headerLen
 		if s.n >= headerLen {
 			want += s.body()
@@ -83,8 +92,10 @@ func (s *tagScanner) wanted() bool {
 	return s.kept[0] == 'C' && n > 0 && n <= longestTag
 }
 
-// body returns how long the message is after its header.
-func (s *tagScanner) body() int {
-	h := s.kept[1:headerLen]
-	return max(int(h[0])<<24|int(h[1])<<16|int(h[2])<<8|int(h[3])-4, 0)
+// body returns how long the message is whose header is kept.
+func (s *tagScanner) body() int { return bodyOf(s.kept[:headerLen]) }
+
+// bodyOf returns how long the message is after its header.
+func bodyOf(header []byte) int {
+	return max(int(binary.BigEndian.Uint32(header[1:]))-4, 0)
 }

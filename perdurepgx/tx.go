@@ -84,6 +84,7 @@ func (a *attempt) run(ctx context.Context, fn func(ctx context.Context, tx pgx.T
 	if err != nil {
 		return j, err
 	}
+	w.begins = 0 // the first that is written may be what fn sends, later
 	a.conn, a.w, a.pc = conn, w, conn.Conn().PgConn()
 	a.db.open.Add(1) // while the connection is held, Close waits for the pool
 	defer a.db.open.Done()

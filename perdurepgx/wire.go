@@ -54,12 +54,17 @@ type wire struct {
 	ready   preparation     // what is prepared on the connection
 	plain   bool            // nothing can be: somebody discards it
 	simple  bool            // the driver's default is the simple protocol
+	looked  time.Duration   // since epoch, when the pool last handed the connection out
+	begins  time.Duration   // since epoch, when the statement began that is about to be written; zero: read the clock
 	reader  *wireReader     // of the connection
 	turn    adapter.Turn    // of whoever holds it
 }
 
 // wireOf returns the witness of c; nil if another dialled it.
 func wireOf(c *pgconn.PgConn) *wire {
+	if r, ok := c.Conn().(*rawConn); ok && r.w.up.Load() {
+		return r.w // without TLS: spares the map
+	}
 	w, _ := c.CustomData()[wireKey].(*wire)
 	return w
 }
@@ -122,6 +127,20 @@ func (w *wire) reset(conn net.Conn) {
 	w.Since.Store(0)
 }
 
+// of begins a use of the connection by an operation. What is so already is not
+// stored again: a store that others must see costs as much as ten loads.
+func (w *wire) of(op *string) {
+	if w.Op.Load() != op {
+		w.Op.Store(op)
+	}
+	w.lastErr, w.txErr = nil, nil
+	w.late.forget()
+	_ = w.missed()
+}
+
+// missed reports whether the last commit was not replicated, once.
+func (w *wire) missed() bool { return w.unreplicated.Load() && w.unreplicated.Swap(false) }
+
 // cut closes the socket under a connection whose COMMIT is in doubt, so that
 // the driver's clean-up does not hold a place in the pool for 15 seconds.
 func (w *wire) cut() {
@@ -174,7 +193,7 @@ func (x *wireWriter) Write(p []byte) (int, error) {
 	if isTerminate(p) {
 		return x.out.Write(p)
 	}
-	x.w.Since.Store(int64(time.Since(x.w.epoch)))
+	x.w.Since.Store(int64(x.w.began()))
 	var n int
 	var err error
 	switch x.w.late.state.Load() {
@@ -187,6 +206,15 @@ func (x *wireWriter) Write(p []byte) (int, error) {
 	}
 	x.w.app.Add(int64(n))
 	return n, err
+}
+
+// began returns when what is about to be written began.
+func (w *wire) began() time.Duration {
+	if at := w.begins; at != 0 {
+		w.begins = 0
+		return at
+	}
+	return time.Since(w.epoch)
 }
 
 // isTerminate reports whether p is the farewell that the driver sends from its

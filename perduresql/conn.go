@@ -148,7 +148,7 @@ func (c *conn) guarded(ctx context.Context, query string, f func(ctx context.Con
 	}
 	op, plain := c.db.names.Statement(ctx, query)
 	if c.h != nil {
-		return c.pinned(ctx, op, plain, f)
+		return c.pinned(ctx, *op, plain, f)
 	}
 	var last *held
 	defer func() {
@@ -157,8 +157,8 @@ func (c *conn) guarded(ctx context.Context, query string, f func(ctx context.Con
 			last.release()
 		}
 	}()
-	return c.db.m.Guarded(ctx, op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
-		h, j, err := c.db.acquire(ctx, &op)
+	return c.db.m.Guarded(ctx, *op, func(ctx context.Context, _ int) (perdure.Judgement, error) {
+		h, j, err := c.db.acquire(ctx, op)
 		if err != nil {
 			return j, err
 		}

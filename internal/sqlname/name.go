@@ -64,13 +64,15 @@ func Faults(ops []perdure.Op) []error {
 // Statement returns the op of sql: the one in ctx, the declared one that its
 // "-- name: X" header names, or one derived from its verb and first table, such
 // as select.flights, which has statistics but no breaker. It is plain if it is
-// one statement of which nothing remains when the server refuses it.
-func (n *Names) Statement(ctx context.Context, sql string) (op perdure.Op, plain bool) {
+// one statement of which nothing remains when the server refuses it. The op may
+// be shared: it must not be changed.
+func (n *Names) Statement(ctx context.Context, sql string) (op *perdure.Op, plain bool) {
 	s := n.named(sql)
 	if op, ok := perdure.OpFrom(ctx); ok {
-		return op, s.plain
+		given := op
+		return &given, s.plain
 	}
-	return s.op, s.plain
+	return &s.op, s.plain
 }
 
 func (n *Names) named(sql string) *statement {
