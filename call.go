@@ -228,6 +228,7 @@ func (c *call) repeat(ctx context.Context, b body, j *Judgement) error {
 		if err := c.admit(ctx); err != nil {
 			return err
 		}
+		c.o.stats.troubled().repeat(c.n + 1)
 		c.attempt(c.again(ctx), b, j)
 		if c.last == nil {
 			return c.succeed(ctx)

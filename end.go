@@ -46,7 +46,7 @@ func (c *call) succeed(ctx context.Context) error {
 // failed counts an attempt that failed, and tells of it.
 func (c *call) failed(ctx context.Context) {
 	c.tried = c.at
-	c.o.stats.troubled().failure(&c.verdict, c.took, c.n)
+	c.o.stats.troubled().failure(&c.verdict, c.took)
 	if h := c.m.hooks.Load().AttemptEnd; h != nil {
 		h(ctx, AttemptEvent{
 			Op: c.op.Name, Attempt: c.n, Duration: c.took, Err: c.last, Verdict: c.verdict, CorrelationID: c.correlation(ctx),

@@ -135,7 +135,7 @@ func TestRound(t *testing.T) {
 func TestCountersOfSQLStatesAreBounded(t *testing.T) {
 	var s stats
 	for i := range 5000 {
-		s.troubled().failure(&pgerr.Verdict{SQLState: fmt.Sprintf("X%04d", i%100)}, 0, 1)
+		s.troubled().failure(&pgerr.Verdict{SQLState: fmt.Sprintf("X%04d", i%100)}, 0)
 	}
 	got := map[string]uint64{}
 	s.addStates(got)

@@ -15,7 +15,7 @@ func (m *Manager) panicked(ctx context.Context, op string, w *work) {
 	operation.Failure(took)
 	v := pgerr.Verdict{Severity: pgerr.SeverityCritical, Effect: pgerr.EffectUnknown, Trips: pgerr.ScopeOperation}
 	t := w.o.stats.troubled()
-	t.failure(&v, took, w.n)
+	t.failure(&v, took)
 	t.end(now, now-w.start, w.n, ReasonPanicked)
 	h := m.hooks.Load()
 	if h.AttemptEnd == nil && h.CallEnd == nil {

@@ -39,7 +39,7 @@ type OperationSnapshot struct {
 	Succeeded   uint64            // calls, at whichever attempt
 	Failed      map[Reason]uint64 // calls by why they failed; under the zero Reason those whose error came back untouched
 	Rejected    uint64            // of the failed calls, those that a breaker refused before they began
-	Retries     map[int]uint64    // repeats that have ended, by the number of the attempt; 10 counts all from the tenth on
+	Retries     map[int]uint64    // repeats by the number of the attempt; 10 counts all from the tenth on
 	Recovered   uint64            // calls that succeeded after a repeat
 	Lost        uint64            // calls that failed after a repeat
 	SuccessRate float64           // of the calls of the last five minutes that needed a repeat; 1 while there were none
@@ -150,8 +150,8 @@ func (o *operation) snapshot(now time.Duration) OperationSnapshot {
 			s.Failed[Reason(reason)] += n
 		}
 	}
-	for attempt, n := range t.retries {
-		if n > 0 {
+	for attempt := range t.retries {
+		if n := t.retries[attempt].Load(); n > 0 {
 			s.Retries[attempt] = n
 		}
 	}

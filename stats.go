@@ -28,12 +28,13 @@ type stats struct {
 
 // trouble counts what does not succeed at once.
 type trouble struct {
+	retries [maxCountedAttempt + 1]atomic.Uint64 // by the number of the attempt that was begun
+
 	mu       sync.Mutex // guards the fields below
 	errors   [categoryCount][severityCount]uint64
-	states   []stateCount                  // by SQLSTATE
-	retries  [maxCountedAttempt + 1]uint64 // by the number of the attempt, once it has ended
-	attempts tally                         // attempts that failed, and repeats
-	calls    tally                         // calls that failed or were repeated
+	states   []stateCount // by SQLSTATE
+	attempts tally        // attempts that failed, and repeats
+	calls    tally        // calls that failed or were repeated
 	delays   tally
 	outcomes [reasonCount]uint64 // of calls that failed; 0: the error came back untouched
 	parkedOK uint64              // calls that waited and succeeded at the first attempt
@@ -54,10 +55,10 @@ func (s *stats) troubled() *trouble {
 }
 
 // failure counts an attempt that failed.
-func (t *trouble) failure(v *pgerr.Verdict, took time.Duration, attempt int) {
+func (t *trouble) failure(v *pgerr.Verdict, took time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.attempt(took, attempt)
+	t.attempts.add(took)
 	t.errors[v.Category][v.Severity]++
 	if v.SQLState != "" {
 		t.state(v.SQLState)
@@ -67,14 +68,6 @@ func (t *trouble) failure(v *pgerr.Verdict, took time.Duration, attempt int) {
 // maxStates bounds the SQLSTATEs that an operation counts one by one: an
 // extension may raise any code. Further ones are counted as "other".
 const maxStates = 64
-
-// attempt counts an attempt that failed or was not the first, under mu.
-func (t *trouble) attempt(took time.Duration, n int) {
-	t.attempts.add(took)
-	if n > 1 {
-		t.retries[min(n, maxCountedAttempt)]++
-	}
-}
 
 type stateCount struct {
 	state string
@@ -97,6 +90,9 @@ func (t *trouble) state(state string) {
 	t.states = append(t.states, stateCount{state: state, n: 1})
 }
 
+// repeat counts an attempt that begins, after the first.
+func (t *trouble) repeat(attempt int) { t.retries[min(attempt, maxCountedAttempt)].Add(1) }
+
 // delay counts a wait before a repeat.
 func (t *trouble) delay(d time.Duration) {
 	t.mu.Lock()
@@ -109,7 +105,7 @@ func (t *trouble) delay(d time.Duration) {
 func (t *trouble) success(now, elapsed, took time.Duration, attempts int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.attempt(took, attempts)
+	t.attempts.add(took)
 	t.calls.add(elapsed)
 	if attempts < 2 {
 		t.parkedOK++
