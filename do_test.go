@@ -192,6 +192,31 @@ func TestAShortDeadlineSaysNothingAboutTheOperation(t *testing.T) {
 	})
 }
 
+// The end of the caller's context explains only an error that may come of it.
+func TestAnErrorOfItsOwnIsNotTheDeadlines(t *testing.T) {
+	var last perdure.CallEvent
+	cfg := perdure.Config{
+		Classify: func(err error) (pgerr.Verdict, bool) { return pgerr.Verdict{}, true }, // of nothing anything is known
+		Hooks:    perdure.Hooks{CallEnd: func(_ context.Context, e perdure.CallEvent) { last = e }},
+	}
+	bubble(t, cfg, func(t managed) {
+		for _, tt := range []struct {
+			err  error
+			want pgerr.Category
+		}{
+			{errOwn, pgerr.CategoryUnknown},
+			{fmt.Errorf("reading: %w", context.DeadlineExceeded), pgerr.CategoryTimeout},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			err := t.m.Do(ctx, readOnly, func(ctx context.Context) error { <-ctx.Done(); return tt.err })
+			cancel()
+			if !errors.Is(err, tt.err) || last.Verdict.Category != tt.want {
+				t.Errorf("Do() = %v with category %s, want the error as it is and %s", err, last.Verdict.Category, tt.want)
+			}
+		}
+	})
+}
+
 func TestAnEndedContextRunsNothing(t *testing.T) {
 	m := newManager(t, perdure.Config{})
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -397,6 +422,27 @@ func TestCloseStopsAdmissionAndWaitsForOutcomes(t *testing.T) {
 		}
 		if _, err := m.BeginOutcome(); !errors.Is(err, perdure.ErrClosed) {
 			t.Errorf("BeginOutcome() after Close = %v, want ErrClosed", err)
+		}
+	})
+}
+
+func TestCloseWaitsNoLongerThanItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newManager(t, perdure.Config{})
+		asked, answer := make(chan struct{}), make(chan struct{})
+		if _, err := m.SetProbe(func(context.Context) error { close(asked); <-answer; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		m.Breaker("database").Trip("test")
+		<-asked // by a probe that does not heed its context
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errOwn)
+		defer cancel()
+		if err := m.Close(ctx); !errors.Is(err, errOwn) {
+			t.Errorf("Close() = %v, want the cause of its context", err)
+		}
+		close(answer)
+		if err := m.Close(t.Context()); err != nil {
+			t.Errorf("Close() again = %v", err)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package perdure_test
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"sync"
 	"syscall"
@@ -92,6 +93,28 @@ func TestAShortOutageCostsAParkingCallNoAttempt(t *testing.T) {
 		if err := m.Do(t.Context(), op, s.work); err != nil {
 			t.Errorf("Do() = %v", err)
 		}
+	})
+}
+
+// An outage costs no attempt, and MaxElapsed ends the call all the same.
+func TestMaxElapsedEndsACallThatAnOutageHolds(t *testing.T) {
+	op := perdure.Op{Name: "park.elapsed", Idempotent: true, Policy: &perdure.Policy{MaxElapsed: time.Second, Park: time.Hour}}
+	bubble(t, perdure.Config{}, func(t managed) {
+		var s server
+		if _, err := t.m.SetProbe(s.probe); err != nil {
+			t.Fatal(err)
+		}
+		attempts := 0
+		err := t.m.Do(t.Context(), op, func(ctx context.Context) error {
+			attempts++
+			sleep(ctx, 2*time.Second)
+			s.down.Store(true)
+			return io.ErrUnexpectedEOF
+		})
+		if e, ok := errors.AsType[*perdure.Error](err); !ok || e.Reason != perdure.ReasonElapsed || attempts != 1 {
+			t.Errorf("Do() = %v after %d attempts, want reason elapsed after one", err, attempts)
+		}
+		s.down.Store(false)
 	})
 }
 

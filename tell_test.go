@@ -98,6 +98,8 @@ func TestOneFailureHasOneCorrelationID(t *testing.T) {
 		{name: "then that of the trace", want: "trace", hooks: perdure.Hooks{CorrelationID: trace}},
 		{name: "a hook without one leaves it to the next", want: "trace", hooks: perdure.JoinHooks(
 			perdure.Hooks{CorrelationID: func(context.Context) string { return "" }}, perdure.Hooks{CorrelationID: trace})},
+		{name: "of two traces the first counts", want: "trace", hooks: perdure.JoinHooks(
+			perdure.Hooks{CorrelationID: trace}, perdure.Hooks{CorrelationID: func(context.Context) string { return "another" }})},
 		{name: "otherwise one is made"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

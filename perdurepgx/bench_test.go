@@ -2,6 +2,8 @@ package perdurepgx_test
 
 import (
 	"context"
+	"net"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -69,4 +71,85 @@ func BenchmarkCost(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkClient compares what a guarded statement costs the client alone with
+// what it costs the bare pool: the server's answer to a statement is recorded
+// and given again each time, so that neither the network nor the server is in
+// the figures.
+func BenchmarkClient(b *testing.B) {
+	url := server.Database(b)
+	ctx := b.Context()
+	var replays atomic.Bool
+	once := func(c *pgxpool.Config) {
+		c.MaxConns = 1
+		dial := c.ConnConfig.DialFunc
+		c.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			return &recorder{Conn: conn, replays: &replays}, err
+		}
+	}
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		b.Fatal(err)
+	}
+	once(cfg)
+	bare, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(bare.Close)
+	db := openAt(b, url, "", perdure.Config{}, perdurepgx.Config{Outcome: perdurepgx.Token}, once)
+	for _, way := range []struct {
+		name string
+		db   interface {
+			QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+		}
+	}{{"bare", bare}, {"guarded", db}} {
+		b.Run(way.name, func(b *testing.B) {
+			read := func() {
+				var v int
+				if err := way.db.QueryRow(ctx, "select v from (values ($1::int)) as t (v)", 1).Scan(&v); err != nil {
+					b.Fatal(err)
+				}
+			}
+			read() // prepares the statement
+			read()
+			replays.Store(true)
+			defer replays.Store(false)
+			b.ReportAllocs()
+			for b.Loop() {
+				read()
+			}
+		})
+	}
+}
+
+// recorder is a connection that, once it replays, sends nothing, and gives what
+// the server answered to the last write after each.
+type recorder struct {
+	net.Conn
+
+	replays *atomic.Bool
+	answer  []byte
+	given   int // of answer
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	if r.given = 0; r.replays.Load() {
+		return len(p), nil
+	}
+	r.answer = r.answer[:0]
+	return r.Conn.Write(p)
+}
+
+func (r *recorder) Read(p []byte) (int, error) {
+	if r.replays.Load() && r.given < len(r.answer) {
+		n := copy(p, r.answer[r.given:])
+		r.given += n
+		return n, nil
+	}
+	n, err := r.Conn.Read(p)
+	r.answer = append(r.answer, p[:n]...)
+	return n, err
 }
