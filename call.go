@@ -70,14 +70,14 @@ func (m *Manager) run(ctx context.Context, op *Op, b body) error {
 		c := call{m: m, op: *op, p: p, work: work{o: o}}
 		return c.runTold(h.CallStart(ctx, CallStartEvent{Op: op.Name}), b)
 	}
-	w := work{o: o, n: 1}
+	w := work{o: o}
 	refused := m.admit(o, &w.permit)
 	if refused != nil || p.AttemptTimeout > 0 || w.permit.limited || m.closing.Load() {
 		c := call{m: m, op: *op, p: p, work: w}
 		return c.runSlowly(ctx, b, refused)
 	}
 	start := m.now()
-	w.start, w.began = start, start
+	w.start, w.began, w.n = start, start, 1
 	var j Judgement
 	err = m.attempt(ctx, b, &j, op.Name, &w)
 	took := m.now() - start
@@ -164,7 +164,6 @@ func (w *work) take() (database, operation breaker.Permit) {
 
 // runSlowly runs a call whose first attempt is not a plain one.
 func (c *call) runSlowly(ctx context.Context, b body, refused *gate) error {
-	c.n = 0
 	if refused != nil && c.p.Park <= 0 && !c.covered(ctx, refused) && !c.m.closing.Load() {
 		// The cheapest thing that a Manager does: no clock is read for a refusal.
 		return c.refuse(ctx, refused)

@@ -19,8 +19,9 @@ const (
 )
 
 // stats counts what happens to one operation. A call that succeeds at once
-// touches only first; everything else is counted under a lock, on a path that
-// has failed already: one lock is cheaper than an atomic addition for each count.
+// touches only first; everything else is counted on a path that has failed
+// already. What is counted together is under one lock, which is cheaper than an
+// atomic addition for each count.
 type stats struct {
 	first   spread                  // calls that succeeded at the first attempt
 	trouble atomic.Pointer[trouble] // nil until something fails

@@ -74,7 +74,7 @@ func (db *DB) acquire(ctx context.Context, op *perdure.Op) (*pgxpool.Conn, *wire
 			return nil, nil, j, err
 		}
 	}
-	w.of(&op.Name)
+	w.take(&op.Name)
 	w.begins = w.looked
 	return conn, w, perdure.Judgement{}, nil
 }

@@ -81,7 +81,7 @@ func BenchmarkClient(b *testing.B) {
 	url := server.Database(b)
 	ctx := b.Context()
 	var replays atomic.Bool
-	once := func(c *pgxpool.Config) {
+	recorded := func(c *pgxpool.Config) {
 		c.MaxConns = 1
 		dial := c.ConnConfig.DialFunc
 		c.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -93,13 +93,13 @@ func BenchmarkClient(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	once(cfg)
+	recorded(cfg)
 	bare, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(bare.Close)
-	db := openAt(b, url, "", perdure.Config{}, perdurepgx.Config{Outcome: perdurepgx.Token}, once)
+	db := openAt(b, url, "", perdure.Config{}, perdurepgx.Config{Outcome: perdurepgx.Token}, recorded)
 	for _, way := range []struct {
 		name string
 		db   interface {

@@ -122,7 +122,7 @@ func (a *attempt) commit(ctx context.Context) (perdure.Judgement, error) {
 	err := a.send(ctx, tx)
 	a.h.done = true
 	switch {
-	case a.w.missed():
+	case a.w.takeUnreplicated():
 		// As good as no reply: the resolver waits for the standbys.
 		a.doubt.Err = outcome.ErrUnreplicated
 		return perdure.Judgement{}, outcome.ErrUnreplicated

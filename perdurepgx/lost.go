@@ -18,7 +18,7 @@ var errNoCancel = errors.New("no cancel request while a commit is pending")
 // done judges a statement that the server has answered with success.
 func (w *wire) done() (perdure.Judgement, error) {
 	w.turn.End(false)
-	if w.missed() {
+	if w.takeUnreplicated() {
 		return perdure.Judgement{Verdict: adapter.UnreplicatedVerdict()}, outcome.ErrUnreplicated
 	}
 	return perdure.Judgement{}, nil

@@ -139,7 +139,7 @@ func (o *once) begun(d *outcome.Doubt, rows [][]string) error {
 func (a *attempt) confirm(ctx context.Context) (perdure.Judgement, error) {
 	err := a.send(ctx, a.h.Tx)
 	a.h.done = true
-	if a.w.missed() {
+	if a.w.takeUnreplicated() {
 		err = outcome.ErrUnreplicated
 	}
 	if err == nil {

@@ -39,7 +39,7 @@ func (s session) Script(ctx context.Context, statements ...string) (rows [][]str
 }
 
 func (s session) Version() int               { return major(s.pc) }
-func (s session) Unreplicated() bool         { return wireOf(s.pc).missed() }
+func (s session) Unreplicated() bool         { return wireOf(s.pc).takeUnreplicated() }
 func (s session) Broken() bool               { return s.pc.IsClosed() }
 func (s session) HangUp(ctx context.Context) { hangUp(ctx, s.pc) }
 

@@ -58,26 +58,24 @@ func (s *tagScanner) scan(p []byte) {
 			p = p[n:]
 			continue
 		}
-		if s.n == 0 && len(p) >= headerLen { // nearly always
-			if n := bodyOf(p); p[0] != 'C' || n == 0 || n > longestTag {
-				s.skip, p = n, p[headerLen:]
-				continue
-			}
+		if s.n == 0 && len(p) >= headerLen && !wanted(p) { // nearly always
+			s.skip, p = bodyOf(p), p[headerLen:]
+			continue
 		}
 		want := headerLen
 		if s.n >= headerLen {
-			want += s.body()
+			want += bodyOf(s.kept[:])
 		}
 		n := copy(s.kept[s.n:want], p)
 		s.n += n
 		p = p[n:]
-		if s.n < want || want == headerLen && s.wanted() {
+		if s.n < want || want == headerLen && wanted(s.kept[:]) {
 			continue
 		}
 		if want > headerLen {
 			s.tags.saw(string(s.kept[headerLen:want]))
 		} else {
-			s.skip = s.body()
+			s.skip = bodyOf(s.kept[:])
 		}
 		s.n = 0
 	}
@@ -86,16 +84,13 @@ func (s *tagScanner) scan(p []byte) {
 // between reports whether what was read last ended with a message's end.
 func (s *tagScanner) between() bool { return s.skip == 0 && s.n == 0 }
 
-// wanted reports whether the header in kept begins a message that is read.
-func (s *tagScanner) wanted() bool {
-	n := s.body()
-	return s.kept[0] == 'C' && n > 0 && n <= longestTag
+// wanted reports whether a header begins a message that is read.
+func wanted(header []byte) bool {
+	n := bodyOf(header)
+	return header[0] == 'C' && n > 0 && n <= longestTag
 }
-
-// body returns how long the message is whose header is kept.
-func (s *tagScanner) body() int { return bodyOf(s.kept[:headerLen]) }
 
 // bodyOf returns how long the message is after its header.
 func bodyOf(header []byte) int {
-	return max(int(binary.BigEndian.Uint32(header[1:]))-4, 0)
+	return max(int(binary.BigEndian.Uint32(header[1:headerLen]))-4, 0)
 }

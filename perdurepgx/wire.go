@@ -127,19 +127,19 @@ func (w *wire) reset(conn net.Conn) {
 	w.Since.Store(0)
 }
 
-// of begins a use of the connection by an operation. What is so already is not
+// take begins a use of the connection by an operation. What is so already is not
 // stored again: a store that others must see costs as much as ten loads.
-func (w *wire) of(op *string) {
+func (w *wire) take(op *string) {
 	if w.Op.Load() != op {
 		w.Op.Store(op)
 	}
 	w.lastErr, w.txErr = nil, nil
 	w.late.forget()
-	_ = w.missed()
+	_ = w.takeUnreplicated()
 }
 
-// missed reports whether the last commit was not replicated, once.
-func (w *wire) missed() bool { return w.unreplicated.Load() && w.unreplicated.Swap(false) }
+// takeUnreplicated reports whether a commit was not replicated, once.
+func (w *wire) takeUnreplicated() bool { return w.unreplicated.Load() && w.unreplicated.Swap(false) }
 
 // cut closes the socket under a connection whose COMMIT is in doubt, so that
 // the driver's clean-up does not hold a place in the pool for 15 seconds.
